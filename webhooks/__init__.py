@@ -1,0 +1,1 @@
+"""The way in: an HTTP delivery comes, verified events go on."""

@@ -1,0 +1,1 @@
+"""The engine: events become runs, and every run reaches an honest end."""

@@ -1,0 +1,54 @@
+"""The errors that decide what happens to a run next.
+
+    ParhelionError
+    ├── RetryLater      outside trouble that passes by itself: the engine tries again
+    ├── NeedsOperator   a person must mend something: the run fails and says what
+    └── StoreUnavailable  Valkey cannot store now: whoever sent something must send it again
+    Suspended (BaseException)  no error: the run gives its slot back and goes on later
+
+Any other exception out of a workflow is a bug: a few tries, then the run fails with its traceback.
+"""
+
+
+class ParhelionError(Exception):
+    """Base of all errors that Parhelion raises on purpose."""
+
+
+class RetryLater(ParhelionError):
+    """Trouble outside that passes by itself.
+
+    Args:
+        reason: what went wrong, in words for an operator.
+        after: seconds to wait before the next try (a ``Retry-After``); None leaves it to the engine's backoff.
+    """
+
+    def __init__(self, reason: str, *, after: float | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.after = after
+
+
+class NeedsOperator(ParhelionError):
+    """Something that only a person can mend.
+
+    Args:
+        what: what is wrong, with the outside system's own text where there is one.
+        mend: what to do about it before ``parhelion runs retry``.
+    """
+
+    def __init__(self, what: str, *, mend: str = "") -> None:
+        super().__init__(what if not mend else f"{what} To mend it: {mend}")
+        self.what = what
+        self.mend = mend
+
+
+class StoreUnavailable(ParhelionError):
+    """Valkey did not take a write: nothing was stored."""
+
+
+class Suspended(BaseException):
+    """The run stops here for now and is claimed again later.
+
+    A BaseException, so that no ``except Exception`` in a workflow swallows it. Not to be raised by workflows: the
+    waiting methods of `worker.run.Run` do it.
+    """

@@ -1,0 +1,111 @@
+"""What a workflow sees of the engine."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar
+
+from worker.events import Event
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Services = TypeVar("Services")
+
+CALL_BUDGET_S = 10.0
+"""Seconds that one ordinary outside call may take, answer included."""
+BULK_CALL_BUDGET_S = 60.0
+"""Seconds that a call which writes many records at once may take."""
+
+
+class Call(Protocol):
+    """One outside request in flight."""
+
+    def settled(self) -> None:
+        """Say that the outcome is known: an answer came (of any status), or the request never left."""
+
+
+class Run(Protocol):
+    """One run of a workflow: its checkpoints, its clock and its waits."""
+
+    @property
+    def id(self) -> str:
+        """The run's id."""
+
+    @property
+    def now(self) -> datetime:
+        """When the run first started (UTC): the same at every claim, so decisions on it stay the same."""
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether the current step's earlier write may have been done already: look before writing again."""
+
+    async def step(self, id: str, fn: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:  # noqa: A002 - the field's own word
+        """Run `fn` once and remember its result.
+
+        Args:
+            id: written by hand; holds a natural key in loops (``contact:{email}``). Its meaning never changes.
+            fn: a module-level async function with a return annotation, which restores the stored result.
+            *args: for `fn`.
+            **kwargs: for `fn`.
+
+        Returns:
+            What `fn` returned, now or at an earlier claim.
+        """
+        ...
+
+    async def sleep_until(self, id: str, when: datetime, what: str) -> None:  # noqa: A002 - the field's own word
+        """Wait without a worker slot, and without the place in the client's queue, until `when`.
+
+        Args:
+            id: the wait's step id.
+            when: a UTC time; in the past: no wait.
+            what: what the run waits for, in plain words for an operator.
+        """
+
+    async def known_as(self, *keys: str) -> None:
+        """Enter the queues of further names of the client (``halo:29``); waits until the run is first there too."""
+
+    def call(self, what: str, *, write: bool, budget_s: float = CALL_BUDGET_S) -> AbstractAsyncContextManager[Call]:
+        """Guard one outside request; only transports use it.
+
+        Entering checks the lease and, for a write, stores a fenced intent; the body is given `budget_s` seconds.
+
+        Raises:
+            TimeoutError: the budget ran out; the outcome of a write is in doubt.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How an event enters a workflow, read off the event without I/O.
+
+    Attributes:
+        fact: the business fact (``deal:D-1001:won``): starts nothing while a run for it is open or succeeded.
+        keys: every name of the client that the event knows; runs that share one go one after the other.
+        client: the client's name for people.
+    """
+
+    fact: str
+    keys: Sequence[str]
+    client: str
+
+
+@dataclass(frozen=True, slots=True)
+class Workflow(Generic[Services]):
+    """A plan as a value: listed in `workflows.registry`, found there by the event's type.
+
+    Attributes:
+        name: never changes.
+        version: a hand-written integer; raised only when the meaning of the whole changes.
+        on: the event type that starts it.
+        route: reads fact and client off the event; never raises for an unreadable event.
+        plan: the workflow itself; what it returns (a pydantic model or dataclass) becomes the run's result.
+    """
+
+    name: str
+    version: int
+    on: str
+    route: Callable[[Event], Route]
+    plan: Callable[[Run, Services, Event], Awaitable[Any]]

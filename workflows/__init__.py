@@ -1,0 +1,1 @@
+"""The plans: what is done in HaloPSA, in what order."""
