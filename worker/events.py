@@ -68,7 +68,7 @@ def canonical_event(source: str, delivery_id: str, payload: Any, *, received_at:
         raise ValueError("the body must be a JSON object with 'type', 'timestamp' and 'data'")
     kind = payload.get("type")
     if not isinstance(kind, str) or not kind or len(kind) > MAX_ID_LENGTH:
-        raise ValueError("'type' is missing: send for example \"type\": \"deal.won\"")
+        raise ValueError('\'type\' is missing: send for example "type": "deal.won"')
     occurred_at = read_time(payload.get("timestamp")) or received_at
     return Event(f"{source}:{delivery_id}", source, kind, occurred_at, payload)
 
