@@ -4,8 +4,8 @@
     ├── RetryLater      outside trouble that passes by itself: the engine tries again
     ├── NeedsOperator   a person must mend something: the run fails and says what
     └── StoreUnavailable  Valkey cannot store now: whoever sent something must send it again
-    Suspended (BaseException)  no error: the run gives its slot back and goes on later
-
+    StopRun (BaseException)  no error: the run stops here; what becomes of it is decided elsewhere
+    └── Fenced          it belongs to another worker by now
 Any other exception out of a workflow is a bug: a few tries, then the run fails with its traceback.
 """
 
@@ -46,9 +46,13 @@ class StoreUnavailable(ParhelionError):
     """Valkey did not take a write: nothing was stored."""
 
 
-class Suspended(BaseException):
-    """The run stops here for now and is claimed again later.
+class StopRun(BaseException):
+    """The run stops here, and its workflow must not go on.
 
     A BaseException, so that no ``except Exception`` in a workflow swallows it. Not to be raised by workflows: the
-    waiting methods of `worker.run.Run` do it.
+    methods of `worker.run.Run` do it.
     """
+
+
+class Fenced(StopRun):
+    """The run has another owner by now: write nothing, send nothing."""

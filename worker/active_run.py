@@ -1,0 +1,269 @@
+"""A run in the hands of a worker: its checkpoints, its guarded calls and its waits."""
+
+import asyncio
+import inspect
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, Final, ParamSpec, TypeVar, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
+
+from worker import metrics
+from worker.errors import NeedsOperator, StopRun
+from worker.journal import Journal, Release
+from worker.journal.records import Claim, Failure, StepRecord, iso
+from worker.run import CALL_BUDGET_S
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+DOUBT_MARGIN_MS: Final = 1000
+"""What is waited beyond an old call's budget before its step is done again."""
+SLICE_S: Final = 60.0
+"""After this long in one claim a run gives its slot back between two steps."""
+LEASE_CHECK_S: Final = 2.0
+"""A lease confirmed longer ago than this is confirmed again before the next request."""
+
+_step: ContextVar[str | None] = ContextVar("step", default=None)
+
+
+class Suspend(StopRun):
+    """The claim ends here with this release."""
+
+    def __init__(self, release: Release) -> None:
+        super().__init__(release.waiting)
+        self.release = release
+
+
+class _Call:
+    """One outside request in flight."""
+
+    def __init__(self) -> None:
+        self.known = False
+
+    def settled(self) -> None:
+        """Say that the outcome is known."""
+        self.known = True
+
+
+class ActiveRun:
+    """A claimed run: what its workflow holds as `worker.run.Run`."""
+
+    def __init__(self, journal: Journal, claim: Claim, *, worker: str, stopping: asyncio.Event) -> None:
+        self._journal = journal
+        self._claim = claim
+        self._worker = worker
+        self._stopping = stopping
+        self._met: set[str] = set()
+        self._settled: set[str] = set()
+        self._holds = claim.holds
+        self._deadlines: dict[_Call, float] = {}
+        self._began = time.monotonic()
+        self._confirmed = (time.monotonic(), time.time())
+        self.current_step = "start"
+        self.step_started = claim.now
+
+    @property
+    def id(self) -> str:
+        """The run's id."""
+        return self._claim.run
+
+    @property
+    def now(self) -> datetime:
+        """When the run first started (UTC)."""
+        return datetime.fromtimestamp(self._claim.started / 1000, UTC)
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether the current step's earlier write may have been done already."""
+        return _step.get() in self._claim.intents
+
+    async def step(self, id: str, fn: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:  # noqa: A002 - the field's own word
+        """Run `fn` once and remember its result; see `worker.run.Run.step`."""
+        self._meet(id)
+        adapter: TypeAdapter[T] = _result_type(fn)
+        if (done := self._claim.steps.get(id)) is not None:
+            return self._restore(id, adapter, done.result)
+        self._pause_if_due(id)
+        started = self.server_now()
+        self.current_step, self.step_started = id, started
+        mark = _step.set(id)
+        try:
+            value = await fn(*args, **kwargs)
+        finally:
+            _step.reset(mark)
+        await self._checkpoint(id, started, _dump(id, adapter, value))
+        return value
+
+    async def sleep_until(self, id: str, when: datetime, what: str) -> None:  # noqa: A002 - the field's own word
+        """Wait without a slot and without the place in the client's queue; see `worker.run.Run.sleep_until`."""
+        self._meet(id)
+        due = int(when.timestamp() * 1000)
+        if id in self._claim.steps:
+            return
+        if self.server_now() >= due:
+            await self._checkpoint(id, due, None)
+            return
+        raise Suspend(Release("waiting", what, due=due, step=id, away=True))
+
+    async def known_as(self, *keys: str) -> None:
+        """Enter the queues of further names of the client; see `worker.run.Run.known_as`."""
+        new = [key for key in keys if key not in self._claim.keys]
+        if not new:
+            return
+        ahead = await self._journal.join(self._claim, new)
+        self._claim.keys.extend(new)
+        if ahead is not None:
+            raise Suspend(self._yield_to(ahead))
+
+    @asynccontextmanager
+    async def call(self, what: str, *, write: bool, budget_s: float = CALL_BUDGET_S) -> AsyncIterator[_Call]:
+        """Guard one outside request; see `worker.run.Run.call`."""
+        step = _step.get()
+        if step is None:
+            raise RuntimeError(f"{what} was sent outside a step: outside calls belong into run.step")
+        await (self._announce(step, budget_s) if write else self._check_lease())
+        call = _Call()
+        self._deadlines[call] = time.monotonic() + budget_s
+        try:
+            async with asyncio.timeout(budget_s):
+                yield call
+        finally:
+            del self._deadlines[call]
+            if write and call.known:
+                self._settled.add(step)
+
+    async def keep(self) -> None:
+        """Renew the lease if a call is in flight within its budget; called now and then by the engine."""
+        now = time.monotonic()
+        if any(deadline > now for deadline in self._deadlines.values()) and self._lease_age() > LEASE_CHECK_S:
+            await self._renew()
+
+    def again_at(self, due: int, failure: Failure) -> Release:
+        """Make the release for a step that is to be tried again at `due` (server ms)."""
+        return Release(
+            "waiting",
+            f"the next try at {iso(due)}: {failure.error}",
+            due=due,
+            step=self.current_step,
+            failure=failure.dump(),
+            attempt=1,
+            settled=sorted(self._settled),
+        )
+
+    def interrupted(self) -> Release:
+        """Make the release for a worker that stops: the next one goes on at once."""
+        return Release("queued", "a free worker", settled=sorted(self._settled))
+
+    def failure(self, error: str, trace: str = "") -> Failure:
+        """Describe a failure of the current step."""
+        return Failure(self._tries(self.current_step), self.step_started, self.server_now(), error, trace)
+
+    def server_now(self) -> int:
+        """Estimate the server's clock (ms): its time at the claim and what has passed here since."""
+        return self._claim.now + int((time.monotonic() - self._began) * 1000)
+
+    def _tries(self, step: str) -> int:
+        """Count the tries of a step, this one included."""
+        failure = self._claim.failures.get(step)
+        return (failure.attempts if failure else 0) + 1
+
+    def _meet(self, step: str) -> None:
+        if step in self._met:
+            raise RuntimeError(f"step {step!r} occurs twice in one run: a step's id must be its own")
+        self._met.add(step)
+
+    def _restore(self, step: str, adapter: TypeAdapter[T], stored: Any) -> T:
+        try:
+            return adapter.validate_python(stored)
+        except ValidationError as error:
+            raise NeedsOperator(
+                f"The stored result of step {step!r} does not fit this version of the workflow: {error}",
+                mend="run the version that stored it, or mark the step done with a fitting result.",
+            ) from error
+
+    def _pause_if_due(self, step: str) -> None:
+        """Stop before a step if the worker stops, the slice is over, or the step's old call may still land."""
+        if self._stopping.is_set() or time.monotonic() - self._began > SLICE_S:
+            raise Suspend(self.interrupted())
+        deadline = self._claim.intents.get(step, 0)
+        landed = deadline + DOUBT_MARGIN_MS
+        if deadline and self.server_now() < landed:
+            waiting = f"an earlier call of step {step!r} to land or die, before it looks whether it was done"
+            raise Suspend(Release("waiting", waiting, due=landed, settled=sorted(self._settled)))
+
+    async def _announce(self, step: str, budget_s: float) -> None:
+        if self._stopping.is_set():
+            raise Suspend(self.interrupted())
+        ahead = await self._journal.intent(self._claim, step, int(budget_s * 1000))
+        if ahead is not None:
+            raise Suspend(self._yield_to(ahead))
+        self._holds = True
+        self._settled.discard(step)
+        self._confirm()
+
+    def _yield_to(self, ahead: str) -> Release:
+        """Let an earlier event's run go first. What was read in this stay is read anew afterwards."""
+        forget = [step for step, record in self._claim.steps.items() if record.epoch == self._claim.epoch]
+        return Release(
+            "waiting",
+            f"the client: run {ahead} goes first",
+            settled=sorted(self._settled),
+            forget=[] if self._holds else forget,
+            history="yielded",
+            actor=self._worker,
+        )
+
+    async def _checkpoint(self, step: str, started: int, result: Any) -> None:
+        finished = self.server_now()
+        record = StepRecord(started, finished, self._tries(step), self._claim.epoch, result)
+        await self._journal.checkpoint(self._claim, step, record.dump())
+        self._claim.steps[step] = record
+        self._claim.intents.pop(step, None)
+        self._settled.discard(step)
+        self._confirm()
+        metrics.STEPS.labels(self._claim.workflow).inc()
+
+    async def _check_lease(self) -> None:
+        if self._stopping.is_set():
+            raise Suspend(self.interrupted())
+        if self._lease_age() > LEASE_CHECK_S:
+            await self._renew()
+
+    async def _renew(self) -> None:
+        await self._journal.renew(self._claim)
+        self._confirm()
+
+    def _confirm(self) -> None:
+        self._confirmed = (time.monotonic(), time.time())
+
+    def _lease_age(self) -> float:
+        """Seconds since the server last confirmed the lease, by whichever clock says more.
+
+        The monotonic clock stands still while a virtual machine is suspended, the wall clock may be set back.
+        """
+        return max(time.monotonic() - self._confirmed[0], time.time() - self._confirmed[1])
+
+
+@lru_cache(maxsize=1000)
+def _result_type(fn: Callable[..., Awaitable[T]]) -> TypeAdapter[T]:
+    """Find what restores a step's result: the return annotation of a module-level async function."""
+    name = getattr(fn, "__qualname__", repr(fn))
+    if not inspect.iscoroutinefunction(fn) or "<" in name:
+        raise RuntimeError(f"{name} cannot be a step: a step is a module-level async function")
+    hints = get_type_hints(fn, include_extras=True)
+    if "return" not in hints:
+        raise RuntimeError(f"{name} cannot be a step: it has no return annotation to restore its result by")
+    return TypeAdapter(hints["return"])
+
+
+def _dump(step: str, adapter: TypeAdapter[T], value: T) -> Any:
+    try:
+        return adapter.dump_python(value, mode="json")
+    except PydanticSerializationError as error:
+        raise RuntimeError(f"the result of step {step!r} cannot be stored: {error}") from error

@@ -1,0 +1,150 @@
+"""The engine: claims a run, lets its workflow go on, and brings it to an honest end or gives it back."""
+
+import asyncio
+import contextlib
+import random
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Final, Generic, TypeVar
+from uuid import uuid4
+
+import structlog
+from pydantic import TypeAdapter
+
+from worker import metrics
+from worker.active_run import ActiveRun, Suspend
+from worker.errors import Fenced, NeedsOperator, RetryLater, StoreUnavailable
+from worker.journal import Journal, Release
+from worker.journal.records import Claim
+from worker.run import Run, Workflow
+
+Services = TypeVar("Services")
+
+RETRY_FIRST_S: Final = 0.5
+RETRY_CAP_S: Final = 300.0
+RETRY_FOR_MS: Final = 24 * 3600 * 1000
+BUG_TRIES: Final = 3
+KEEP_EVERY_S: Final = 0.5
+
+_log = structlog.stdlib.get_logger("engine")
+_any: Final[TypeAdapter[object]] = TypeAdapter(object)
+
+
+class Engine(Generic[Services]):
+    """Works on runs.
+
+    Args:
+        journal: where the runs are.
+        workflows: what can be run here.
+        services: makes what a workflow works with, bound to its run.
+        worker: this worker's name in journal and logs.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        workflows: Sequence[Workflow[Services]],
+        services: Callable[[Run], Services],
+        *,
+        worker: str,
+    ) -> None:
+        self._journal = journal
+        self._workflows = {(workflow.name, workflow.version): workflow for workflow in workflows}
+        self._services = services
+        self._worker = worker
+        self._stopping = asyncio.Event()
+        self._active: set[ActiveRun] = set()
+
+    async def advance(self, run_id: str) -> None:
+        """Take a run as far as it goes now. Does nothing where it is not to be had; never raises for its troubles."""
+        if self._stopping.is_set():
+            return
+        try:
+            claim = await self._journal.claim(run_id, uuid4().hex, self._worker)
+            if claim is not None:
+                with structlog.contextvars.bound_contextvars(run=run_id, workflow=claim.workflow):
+                    await self._work(claim)
+        except Fenced:
+            _log.warning("run fenced", run=run_id)
+        except StoreUnavailable as error:
+            # Nothing can be recorded now. The lease runs out and the sweep rings again.
+            _log.warning("store away", run=run_id, error=str(error))
+
+    async def keep_leases(self) -> None:
+        """Renew the leases of calls in flight, for ever; runs beside the jobs."""
+        while True:
+            await asyncio.sleep(KEEP_EVERY_S)
+            for run in list(self._active):
+                # A lease that is lost or cannot be renewed shows at the run's next transition.
+                with contextlib.suppress(Fenced, StoreUnavailable):
+                    await run.keep()
+
+    def stop(self) -> None:
+        """Let every run stop before its next step or request; it is given back for another worker."""
+        self._stopping.set()
+
+    async def _work(self, claim: Claim) -> None:
+        run = ActiveRun(self._journal, claim, worker=self._worker, stopping=self._stopping)
+        self._active.add(run)
+        try:
+            await self._go_on(run, claim)
+        except Suspend as suspension:
+            await self._journal.release(claim, suspension.release)
+        except RetryLater as trouble:
+            await self._try_again(run, claim, trouble)
+        except NeedsOperator as trouble:
+            await self._fail(run, claim, str(trouble))
+        except (Fenced, StoreUnavailable):
+            raise
+        except asyncio.CancelledError:
+            # The worker is being stopped hard; the intent stays, so the next claim looks before it writes.
+            with contextlib.suppress(Fenced, StoreUnavailable):
+                await asyncio.shield(self._journal.release(claim, run.interrupted()))
+            raise
+        except Exception as bug:  # noqa: BLE001 - whatever a workflow raises must end in the journal
+            await self._bug(run, claim, bug)
+        finally:
+            self._active.discard(run)
+
+    async def _go_on(self, run: ActiveRun, claim: Claim) -> None:
+        workflow = self._workflows.get((claim.workflow, claim.version))
+        if workflow is None:
+            waiting = f"code: no worker here knows {claim.workflow} version {claim.version}"
+            raise Suspend(Release("waiting", waiting, due=claim.now + 60_000))
+        result = await workflow.plan(run, self._services(run), claim.event)
+        await self._journal.finish(claim, "succeeded", result=_any.dump_json(result).decode())
+        self._ended(claim, "succeeded")
+
+    async def _try_again(self, run: ActiveRun, claim: Claim, trouble: RetryLater) -> None:
+        failure = run.failure(trouble.reason)
+        if claim.trouble is not None and run.server_now() - claim.trouble > RETRY_FOR_MS:
+            await self._fail(run, claim, f"Given up after a day of tries: {trouble.reason}")
+            return
+        delay = _backoff(failure.attempts) if trouble.after is None else trouble.after
+        _log.info("step to be tried again", step=run.current_step, after_s=round(delay, 3), reason=trouble.reason)
+        metrics.RETRIES.labels(claim.workflow).inc()
+        await self._journal.release(claim, run.again_at(run.server_now() + int(delay * 1000), failure))
+
+    async def _bug(self, run: ActiveRun, claim: Claim, bug: Exception) -> None:
+        trace = "".join(traceback.format_exception(bug))[-4000:]
+        failure = run.failure(f"{type(bug).__name__}: {bug}", trace)
+        _log.error("bug in a step", step=run.current_step, attempt=failure.attempts, exc_info=bug)
+        if failure.attempts >= BUG_TRIES:
+            await self._fail(run, claim, failure.error, trace)
+        else:
+            due = run.server_now() + int(_backoff(failure.attempts) * 1000)
+            await self._journal.release(claim, run.again_at(due, failure))
+
+    async def _fail(self, run: ActiveRun, claim: Claim, error: str, trace: str = "") -> None:
+        failure = run.failure(error, trace).dump()
+        await self._journal.finish(claim, "failed", error=error, step=run.current_step, failure=failure)
+        self._ended(claim, "failed", error=error)
+
+    def _ended(self, claim: Claim, state: str, **more: str) -> None:
+        metrics.RUNS_ENDED.labels(claim.workflow, state).inc()
+        _log.info("run ended", state=state, client=claim.client, attempt=claim.attempt, **more)
+
+
+def _backoff(tries: int) -> float:
+    """Wait exponentially longer with full jitter: 0 to 0.5 s first, at most 5 minutes."""
+    return random.uniform(0, min(RETRY_CAP_S, RETRY_FIRST_S * 2.0 ** (min(tries, 20) - 1)))  # noqa: S311 - no secret hangs on it

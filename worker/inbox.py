@@ -1,0 +1,98 @@
+"""The inbox: events are stored once, completed, and become runs, or are ignored with a reason."""
+
+import json
+import os
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
+
+import structlog
+
+from worker import metrics
+from worker.errors import NeedsOperator, RetryLater
+from worker.events import Event
+from worker.journal import Journal, NewRun, Receipt
+from worker.journal.records import read_event
+from worker.run import Workflow
+
+Hydrate = Callable[[Event], Awaitable[Event]]
+
+HYDRATE_AGAIN_S: Final = (1, 5, 30, 120, 300)
+HYDRATE_FOR_MS: Final = 24 * 3600 * 1000
+
+_log = structlog.stdlib.get_logger("inbox")
+
+
+class Inbox:
+    """Takes events in and sends them on.
+
+    Args:
+        journal: where they are stored.
+        workflows: what an event may start.
+        hydrate: completes an event whose sender gives ids only; the others come back as they are.
+    """
+
+    def __init__(self, journal: Journal, workflows: Sequence[Workflow[Any]], hydrate: Hydrate) -> None:
+        self._journal = journal
+        self._workflows = workflows
+        self._hydrate = hydrate
+
+    async def accept(self, events: Sequence[Event]) -> Receipt:
+        """Store a delivery's events, all or none; each is worked on once, however often it comes.
+
+        Raises:
+            StoreUnavailable: nothing was stored.
+        """
+        return await self._journal.ingest(events)
+
+    async def route(self, event_id: str) -> list[str]:
+        """Send a stored event on; returns the ids of the runs it started, now or earlier.
+
+        Raises:
+            StoreUnavailable: the store does not answer; the sweep rings again.
+        """
+        stored = await self._journal.event(event_id)
+        if stored is None:
+            return []
+        if stored["state"] != "received":
+            return list(json.loads(stored.get("runs", "[]")))
+        received = read_event(event_id, stored)
+        try:
+            event = await self._hydrate(received)
+        except (RetryLater, NeedsOperator) as trouble:
+            await self._postpone(event_id, stored, trouble)
+            return []
+        body = "" if event is received else json.dumps(event.payload, ensure_ascii=False, separators=(",", ":"))
+        runs = [_new_run(workflow, event) for workflow in self._workflows if workflow.on == event.type]
+        started = await self._journal.route(
+            event_id, runs, body=body, reason=f"no workflow takes {event.type!r} events"
+        )
+        metrics.EVENTS.labels(event.source, "routed" if started else "ignored").inc()
+        _log.info("event routed", event_id=event_id, type=event.type, runs=started)
+        return started
+
+    async def _postpone(self, event_id: str, stored: dict[str, str], trouble: RetryLater | NeedsOperator) -> None:
+        now = int(time.time() * 1000)
+        tries = int(stored.get("attempts", "0"))
+        give_up = isinstance(trouble, NeedsOperator) or now - int(stored["received"]) > HYDRATE_FOR_MS
+        wait_s = HYDRATE_AGAIN_S[min(tries, len(HYDRATE_AGAIN_S) - 1)]
+        _log.warning("event not complete", event_id=event_id, error=str(trouble), given_up=give_up)
+        await self._journal.postpone(event_id, error=str(trouble), due=None if give_up else now + wait_s * 1000)
+
+
+def _new_run(workflow: Workflow[Any], event: Event) -> NewRun:
+    route = workflow.route(event)
+    return NewRun(
+        run=_new_id(),
+        workflow=workflow.name,
+        version=workflow.version,
+        fact=route.fact,
+        keys=route.keys,
+        client=route.client,
+        occurred=int(event.occurred_at.timestamp() * 1000),
+    )
+
+
+def _new_id() -> str:
+    """Make an id that sorts by time: 48 bits of milliseconds, 80 of chance, as UUIDv7 and ULID do."""
+    return f"{time.time_ns() // 1_000_000:012x}{os.urandom(10).hex()}"

@@ -1,0 +1,46 @@
+-- Take a run for one slice of work, if it is due, free and first in its client's queue.
+-- ARGV: run id, claim id, lease (ms), worker
+-- Returns {'claimed', now, run hash, event hash} or {why not}
+local id, claim, lease_ms, worker = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
+local run = run_key(id)
+local state, token, fence, lease, due, away, occurred =
+  unpack(redis.call('HMGET', run, 'state', 'token', 'fence', 'lease', 'due', 'away', 'occurred'))
+if not state then return { 'unknown' } end
+if ENDED[state] then return { 'ended' } end
+local now = now_ms()
+lease = tonumber(lease or '0')
+
+local function answer()
+  local event = redis.call('HGET', run, 'event')
+  return { 'claimed', now, redis.call('HGETALL', run), redis.call('HGETALL', event_key(event)) }
+end
+
+-- The same claim again: the store's client repeated the command because the first answer was lost.
+if token == (fence or '') .. ':' .. claim and lease > now then return answer() end
+if lease > now then return { 'leased' } end
+if tonumber(due or '0') > now then return { 'early' } end
+
+local keys = keys_of(run)
+if away then -- it gave its place back for a wait and comes in again by the time of its event
+  for _, key in ipairs(keys) do redis.call('ZADD', queue_key(key), occurred, id) end
+  redis.call('HDEL', run, 'away')
+  redis.call('HINCRBY', run, 'epoch', 1)
+end
+local other = blocked_by(id, keys, now)
+if other then
+  redis.call('HSET', run, 'waiting', turn_text(other))
+  if state ~= 'waiting' then set_state(id, 'waiting', now) end
+  attend('run/' .. id, now + LOOK_AGAIN_MS)
+  return { 'queued' }
+end
+if lease > 0 then -- its last worker neither finished nor released it
+  redis.call('HINCRBY', run, 'interruptions', 1)
+  remember(id, now, worker, 'taken over', 'the worker before it went silent')
+end
+fence = redis.call('HINCRBY', run, 'fence', 1)
+redis.call('HSETNX', run, 'started', now)
+redis.call('HSET', run, 'token', fence .. ':' .. claim, 'worker', worker)
+redis.call('HDEL', run, 'waiting', 'due')
+set_state(id, 'running', now)
+extend_lease(id, lease_ms, now)
+return answer()

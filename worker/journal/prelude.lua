@@ -1,0 +1,94 @@
+-- Shared by every script; the journal puts it in front of each. Keys are built here, not passed: arq rules out a
+-- cluster anyway. CLOCK, DOORBELL, DOORBELL_TTL_MS and QUEUE are filled in by journal/__init__.py.
+
+local ENDED = { succeeded = true, succeeded_with_skips = true, failed = true, cancelled = true }
+local LOOK_AGAIN_MS = 60000 -- a run that waits for its client's queue is looked at this often, should a ring get lost
+
+local function now_ms()
+  --CLOCK--
+end
+
+local function event_key(id) return 'ph:event:' .. id end
+local function run_key(id) return 'ph:run:' .. id end
+local function queue_key(name) return 'ph:queue:' .. name end
+
+-- Wake a worker for "event/<id>" or "run/<id>" at a time (ms). A lost, doubled or late ring is harmless.
+local function ring(subject, at)
+  local job = subject .. '#' .. redis.call('INCR', 'ph:doorbells')
+  local quoted = cjson.encode(subject)
+  local payload = string.gsub(DOORBELL, '"@SUBJECT@"', function() return quoted end)
+  redis.call('SET', 'arq:job:' .. job, payload, 'PX', DOORBELL_TTL_MS)
+  redis.call('ZADD', QUEUE, at, job)
+end
+
+-- When the sweep must look at a subject, if nothing happens before.
+local function attend(subject, at) redis.call('ZADD', 'ph:open', at, subject) end
+
+local function set_state(id, state, now)
+  local run = run_key(id)
+  local old, created = unpack(redis.call('HMGET', run, 'state', 'created'))
+  if old ~= state then
+    if old then redis.call('ZREM', 'ph:runs:' .. old, id) end
+    redis.call('ZADD', 'ph:runs:' .. state, created, id)
+  end
+  redis.call('HSET', run, 'state', state, 'updated', now)
+end
+
+local function remember(id, now, actor, action, reason)
+  redis.call('RPUSH', 'ph:history:' .. id, cjson.encode({ at = now, actor = actor, action = action, reason = reason }))
+end
+
+local function keys_of(run) return cjson.decode(redis.call('HGET', run, 'keys') or '[]') end
+
+-- Which run goes before this one under any of its client's names; nil if none does.
+local function blocked_by(id, keys, now)
+  for _, key in ipairs(keys) do
+    local line = redis.call('ZRANGE', queue_key(key), 0, 1)
+    if line[1] and line[1] ~= id then return line[1] end
+    if line[2] then
+      -- A later event's run may still be at work: it started before this one arrived and has not met its yield yet.
+      local lease = tonumber(redis.call('HGET', run_key(line[2]), 'lease') or '0')
+      if lease > now then return line[2] end
+    end
+  end
+  return nil
+end
+
+-- Wake whoever is first now under these names, but not the caller itself.
+local function ring_next(keys, now, caller)
+  local rung = { [caller] = true }
+  for _, key in ipairs(keys) do
+    local head = redis.call('ZRANGE', queue_key(key), 0, 0)[1]
+    if head and not rung[head] then
+      rung[head] = true
+      local state, lease, due = unpack(redis.call('HMGET', run_key(head), 'state', 'lease', 'due'))
+      if not ENDED[state] and not lease and tonumber(due or '0') <= now then
+        attend('run/' .. head, now + 5000)
+        ring('run/' .. head, now)
+      end
+    end
+  end
+end
+
+local function leave_queues(id, keys, now)
+  for _, key in ipairs(keys) do redis.call('ZREM', queue_key(key), id) end
+  ring_next(keys, now, id)
+end
+
+local function turn_text(other)
+  if redis.call('HGET', run_key(other), 'state') == 'failed' then
+    return 'the client: run ' .. other .. ' failed after it had written to it; retry or cancel that one first'
+  end
+  return 'the client: run ' .. other .. ' goes first'
+end
+
+-- Whether the caller still owns the run: its token is the current one and its lease has not run out.
+local function owned(run, token, now)
+  local current, lease = unpack(redis.call('HMGET', run, 'token', 'lease'))
+  return current == token and tonumber(lease or '0') > now
+end
+
+local function extend_lease(id, lease_ms, now)
+  redis.call('HSET', run_key(id), 'lease', now + lease_ms)
+  attend('run/' .. id, now + lease_ms)
+end

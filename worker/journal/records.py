@@ -1,0 +1,221 @@
+"""What the journal gives out: events and runs read back from their hashes."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final, Literal, TypeVar
+
+from worker.events import Event
+
+RunState = Literal["queued", "running", "waiting", "succeeded", "succeeded_with_skips", "failed", "cancelled"]
+RUN_STATES: Final[tuple[RunState, ...]] = (
+    "queued",
+    "running",
+    "waiting",
+    "succeeded",
+    "succeeded_with_skips",
+    "failed",
+    "cancelled",
+)
+ENDED: Final = frozenset(RUN_STATES[3:])
+
+T = TypeVar("T")
+Hash = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """A finished step: when (ms), at which try, in which stay in the client's queue, and its result as JSON data."""
+
+    started: int
+    finished: int
+    attempts: int
+    epoch: int
+    result: Any
+
+    def dump(self) -> str:
+        """Write the record as the journal stores it."""
+        return json.dumps([self.started, self.finished, self.attempts, self.epoch, self.result], separators=(",", ":"))
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """How a step last failed: at which try, since when (ms), and why."""
+
+    attempts: int
+    started: int
+    at: int
+    error: str
+    traceback: str = ""
+
+    def dump(self) -> str:
+        """Write the failure as the journal stores it."""
+        return json.dumps([self.attempts, self.started, self.at, self.error, self.traceback], separators=(",", ":"))
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A run in the hands of one worker.
+
+    Attributes:
+        token: the fence; every transition compares it.
+        now: the server's clock at the claim (ms).
+        started: when the run was first claimed (ms).
+        epoch: counts the run's stays in its client's queue.
+        trouble: since when (ms) it has been failing in a row, or None.
+        holds: whether it wrote in this stay in its client's queue, and so is not overtaken.
+        intents: steps that were about to write, with the time (ms) until which the old call may still land; 0 if
+            it was answered.
+    """
+
+    run: str
+    token: str
+    now: int
+    workflow: str
+    version: int
+    client: str
+    event: Event
+    started: int
+    attempt: int
+    epoch: int
+    trouble: int | None
+    holds: bool
+    keys: list[str]
+    steps: dict[str, StepRecord]
+    intents: dict[str, int]
+    failures: dict[str, Failure]
+
+
+def read_claim(run_id: str, now: int, run: Hash, event: Hash) -> Claim:
+    """Read what the claim script returned."""
+    return Claim(
+        run=run_id,
+        token=run["token"],
+        now=now,
+        workflow=run["workflow"],
+        version=int(run["version"]),
+        client=run["client"],
+        event=read_event(run["event"], event),
+        started=int(run["started"]),
+        attempt=int(run["attempt"]),
+        epoch=int(run.get("epoch", "0")),
+        trouble=int(run["trouble"]) if "trouble" in run else None,
+        holds=run.get("holds") == "1",
+        keys=json.loads(run["keys"]),
+        steps=_fields(run, "s:", lambda text: StepRecord(*json.loads(text))),
+        intents=_fields(run, "i:", int),
+        failures=_fields(run, "e:", lambda text: Failure(*json.loads(text))),
+    )
+
+
+def read_event(event_id: str, stored: Hash) -> Event:
+    """Read an event back from its hash."""
+    occurred = datetime.fromtimestamp(int(stored["occurred"]) / 1000, UTC)
+    return Event(event_id, stored["source"], stored["type"], occurred, json.loads(stored["body"]))
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """A run as operators see it."""
+
+    id: str
+    fields: Hash
+    event: Hash = field(default_factory=dict)
+    history: list[str] = field(default_factory=list)
+
+    @property
+    def state(self) -> str:
+        """One of `RUN_STATES`."""
+        return self.fields["state"]
+
+    def summary(self) -> dict[str, Any]:
+        """Give the run as ``runs list`` shows it."""
+        run = self.fields
+        return {
+            "id": self.id,
+            "workflow": run["workflow"],
+            "client": run["client"],
+            "state": self.state,
+            "step": run.get("step"),
+            "attempt": int(run["attempt"]),
+            "waiting_for": run.get("waiting") if self.state in {"waiting", "queued"} else None,
+            "error": run.get("error") or self._last_error(),
+            "created_at": iso(run["created"]),
+            "updated_at": iso(run["updated"]),
+        }
+
+    def details(self) -> dict[str, Any]:
+        """Give the run as ``runs show`` shows it."""
+        run = self.fields
+        return {
+            **self.summary(),
+            "version": int(run["version"]),
+            "event": run["event"],
+            "interruptions": int(run.get("interruptions", "0")),
+            "input": json.loads(self.event["body"]) if "body" in self.event else None,
+            "result": json.loads(run["result"]) if "result" in run else None,
+            "steps": self.steps(),
+            "history": [{**entry, "at": iso(entry["at"])} for entry in map(json.loads, self.history)],
+        }
+
+    def steps(self) -> list[dict[str, Any]]:
+        """Give the steps in the order of their first start."""
+        done = _fields(self.fields, "s:", lambda text: StepRecord(*json.loads(text)))
+        failed = _fields(self.fields, "e:", lambda text: Failure(*json.loads(text)))
+        writing = {step for step in _fields(self.fields, "i:", int) if step not in failed}
+        rows = [_done(step, record) for step, record in done.items()]
+        rows += [_failed(step, failure, self.state) for step, failure in failed.items()]
+        rows.sort(key=lambda row: str(row["started_at"]))
+        return rows + [_writing(step, self.state) for step in sorted(writing)]
+
+    def _last_error(self) -> str | None:
+        if self.state in ENDED:
+            return None
+        failure = self.fields.get(f"e:{self.fields.get('step')}")
+        return str(json.loads(failure)[3]) if failure else None
+
+
+def iso(ms: Any) -> str:
+    """Write a server time in milliseconds as ISO 8601 in UTC."""
+    return datetime.fromtimestamp(int(ms) / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _done(step: str, record: StepRecord) -> dict[str, Any]:
+    return {
+        "id": step,
+        "state": "succeeded",
+        "attempts": record.attempts,
+        "started_at": iso(record.started),
+        "finished_at": iso(record.finished),
+        "result": record.result,
+        "error": None,
+    }
+
+
+def _failed(step: str, failure: Failure, run_state: str) -> dict[str, Any]:
+    return {
+        "id": step,
+        "state": "failed" if run_state == "failed" else "waiting",
+        "attempts": failure.attempts,
+        "started_at": iso(failure.started),
+        "finished_at": iso(failure.at) if run_state == "failed" else None,
+        "result": None,
+        "error": failure.error,
+    }
+
+
+def _writing(step: str, run_state: str) -> dict[str, Any]:
+    return {
+        "id": step,
+        "state": "running" if run_state == "running" else "waiting",
+        "attempts": 1,
+        "started_at": None,
+        "finished_at": None,
+        "result": None,
+        "error": None,
+    }
+
+
+def _fields(stored: Hash, prefix: str, read: Callable[[str], T]) -> dict[str, T]:
+    return {name[2:]: read(text) for name, text in stored.items() if name.startswith(prefix)}

@@ -1,0 +1,38 @@
+-- Turn a received event into runs, or close it with a reason. Routing twice starts nothing twice.
+-- ARGV: event id, body after hydration ('' = unchanged), reason if nothing wants it, routes (JSON array of
+--       {run, workflow, version, fact, keys, client, occurred})
+-- Returns the ids of the event's runs.
+local id, body, reason, routes = ARGV[1], ARGV[2], ARGV[3], cjson.decode(ARGV[4])
+local event = event_key(id)
+local state, runs = unpack(redis.call('HMGET', event, 'state', 'runs'))
+if not state then return {} end
+if state ~= 'received' then return cjson.decode(runs or '[]') end
+local now = now_ms()
+local started = {}
+for _, route in ipairs(routes) do
+  local fact = 'ph:fact:' .. route.workflow .. ':' .. route.fact
+  local earlier = redis.call('GET', fact)
+  local earlier_state = earlier and redis.call('HGET', run_key(earlier), 'state')
+  if earlier_state and earlier_state ~= 'failed' and earlier_state ~= 'cancelled' then
+    reason = 'repeats what run ' .. earlier .. ' stands for'
+  else
+    local run = run_key(route.run)
+    redis.call('HSET', run, 'workflow', route.workflow, 'version', route.version, 'event', id, 'fact', route.fact,
+      'client', route.client, 'keys', cjson.encode(route.keys), 'occurred', route.occurred, 'created', now,
+      'attempt', 1)
+    set_state(route.run, 'queued', now)
+    redis.call('ZADD', 'ph:runs', now, route.run)
+    redis.call('SET', fact, route.run)
+    for _, key in ipairs(route.keys) do redis.call('ZADD', queue_key(key), route.occurred, route.run) end
+    attend('run/' .. route.run, now + 5000)
+    started[#started + 1] = route.run
+  end
+end
+if body ~= '' then redis.call('HSET', event, 'body', body) end
+if #started > 0 then
+  redis.call('HSET', event, 'state', 'routed', 'runs', cjson.encode(started))
+else
+  redis.call('HSET', event, 'state', 'ignored', 'reason', reason)
+end
+redis.call('ZREM', 'ph:open', 'event/' .. id)
+return started
