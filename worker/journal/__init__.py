@@ -229,7 +229,7 @@ class Journal:
 
     async def _read(self, *command: str | int) -> Any:
         async with _store():
-            return await self._redis.execute_command(*command)
+            return await self._redis.execute_command(*command)  # type: ignore[no-untyped-call]  # redis 5 leaves it untyped
 
     async def _call(self, script: str, argv: Sequence[str | int]) -> Any:
         async with _store():
