@@ -52,6 +52,7 @@ class EmbeddedValkey:
         self._dir = data_dir.resolve()
         self._address = self._dir / "valkey.json"
         self._users: int | None = None
+        self._child: subprocess.Popen[bytes] | None = None
 
     def start(self) -> str:
         """Start the server or take over the one that runs; returns its address.
@@ -128,7 +129,7 @@ class EmbeddedValkey:
         config = home / "valkey.conf"
         _write_private(config, "".join(f"{name} {value}\n" for name, value in settings.items()))
         with (home / "valkey.log").open("ab") as log:
-            subprocess.Popen(  # noqa: S603 - our own binary and configuration
+            self._child = subprocess.Popen(  # noqa: S603 - our own binary and configuration
                 [str(get_binary_path()), str(config)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -167,6 +168,9 @@ class EmbeddedValkey:
         if lock is None:
             return False
         os.close(lock)
+        if self._child is not None:
+            self._child.wait()
+            self._child = None
         return True
 
     @contextlib.contextmanager

@@ -1,0 +1,417 @@
+"""Runs through a real journal in a real Valkey: only the outside world and the server's clock are played."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from worker.engine import Engine
+from worker.errors import NeedsOperator, RetryLater
+from worker.events import Event
+from worker.inbox import Inbox
+from worker.jobs import encode_doorbell
+from worker.journal import Journal
+from worker.run import Route, Run, Workflow
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+@dataclass
+class Outside:
+    """The world that the toy workflow writes to."""
+
+    written: list[str] = field(default_factory=list)
+    trouble: list[Exception] = field(default_factory=list)
+
+    async def write(self, run: Run, what: str) -> None:
+        async with run.call(f"POST {what}", write=True) as call:
+            if self.trouble:
+                trouble = self.trouble.pop(0)
+                if isinstance(trouble, RetryLater):
+                    call.settled()
+                raise trouble
+            self.written.append(what)
+            call.settled()
+
+
+@dataclass
+class Services:
+    run: Run
+    outside: Outside
+    plan: Callable[["Services", Event], Awaitable[Any]]
+
+
+async def write(services: Services, what: str) -> str:
+    await services.outside.write(services.run, what)
+    return what
+
+
+async def read(services: Services) -> int:
+    async with services.run.call("GET", write=False) as call:
+        call.settled()
+        return len(services.outside.written)
+
+
+async def two_writes(services: Services, event: Event) -> list[str]:
+    first = await services.run.step("first", write, services, f"{event.id} first")
+    return [first, await services.run.step("second", write, services, f"{event.id} second")]
+
+
+class World:
+    """A worker with a toy workflow, and the server's clock in the test's hand."""
+
+    def __init__(self, redis: Redis) -> None:
+        self.redis = redis
+        self.outside = Outside()
+        self.plan: Callable[[Services, Event], Awaitable[Any]] = two_writes
+        self.journal = Journal(redis, encode_doorbell(), clock="return tonumber(redis.call('GET', 'test:now'))")
+        self.workflows = [Workflow("toy", 1, "toy.event", _route, self._run_plan)]
+        self.inbox = Inbox(self.journal, self.workflows, _as_it_is)
+        self.engine = self.worker("worker-1")
+
+    def worker(self, name: str) -> Engine[Services]:
+        return Engine(self.journal, self.workflows, self._services, worker=name)
+
+    async def at(self, moment: datetime) -> None:
+        await self.redis.set("test:now", int(moment.timestamp() * 1000))
+
+    async def later(self, **span: float) -> None:
+        now = int(str(await self.redis.get("test:now")))
+        await self.redis.set("test:now", now + int(timedelta(**span).total_seconds() * 1000))
+
+    async def receive(self, name: str, *, client: str = "acme", occurred: datetime = NOON, fact: str = "") -> str:
+        payload = {"type": "toy.event", "data": {"client": client, "fact": fact or name}}
+        receipt = await self.inbox.accept([Event(f"test:{name}", "test", "toy.event", occurred, payload)])
+        runs = [run for event in receipt.accepted for run in await self.inbox.route(event)]
+        return runs[0] if runs else ""
+
+    async def show(self, run_id: str) -> dict[str, Any]:
+        record = await self.journal.run(run_id)
+        assert record is not None
+        return record.details()
+
+    def _services(self, run: Run) -> Services:
+        return Services(run, self.outside, self.plan)
+
+    async def _run_plan(self, run: Run, services: Services, event: Event) -> Any:
+        assert services.run is run
+        return await services.plan(services, event)
+
+
+def _route(event: Event) -> Route:
+    return Route(event.data["fact"], [f"name:{event.data['client']}"], event.data["client"])
+
+
+async def _as_it_is(event: Event) -> Event:
+    return event
+
+
+@pytest.fixture
+async def world(redis: Redis) -> World:
+    world = World(redis)
+    await world.at(NOON)
+    return world
+
+
+async def test_a_run_ends_with_its_steps_and_result(world: World) -> None:
+    run = await world.receive("a")
+
+    await world.engine.advance(run)
+
+    shown = await world.show(run)
+    assert shown["state"] == "succeeded"
+    assert [(step["id"], step["state"]) for step in shown["steps"]] == [("first", "succeeded"), ("second", "succeeded")]
+    assert shown["result"] == ["test:a first", "test:a second"]
+    assert shown["input"]["data"]["client"] == "acme"
+
+
+async def test_the_same_event_twice_is_one_event_and_one_run(world: World) -> None:
+    first = await world.receive("a")
+    again = await world.receive("a")
+
+    assert (bool(first), again) == (True, "")
+    assert len(await world.journal.runs()) == 1
+
+
+async def test_the_same_fact_under_another_delivery_starts_nothing_and_says_why(world: World) -> None:
+    first = await world.receive("a", fact="deal-1")
+    await world.engine.advance(first)
+
+    assert await world.receive("b", fact="deal-1") == ""
+    event = await world.journal.event("test:b")
+    assert event is not None
+    assert event["state"] == "ignored"
+    assert first in event["reason"]
+
+
+async def test_one_id_with_another_body_is_kept_as_an_event_of_its_own(world: World) -> None:
+    await world.receive("a", fact="wrong")
+    mended = await world.receive("a", fact="mended")
+
+    assert mended
+    assert len(await world.journal.events()) == 2
+
+
+async def test_a_failed_run_names_the_step_and_does_not_block_a_repeat_of_the_fact(world: World) -> None:
+    world.plan = refuse
+    failed = await world.receive("a", fact="deal-1")
+    await world.engine.advance(failed)
+    world.plan = two_writes
+    mended = await world.receive("b", fact="deal-1")
+    await world.engine.advance(mended)
+
+    shown = await world.show(failed)
+    assert (shown["state"], shown["steps"][0]["state"]) == ("failed", "failed")
+    assert "no such type" in shown["error"]
+    assert "choose another" in shown["error"]
+    assert (await world.show(mended))["state"] == "succeeded"
+
+
+async def refuse(services: Services, _event: Event) -> None:
+    await services.run.step("read", refused, services)
+
+
+async def refused(_services: Services) -> None:
+    raise NeedsOperator("HaloPSA refused it: no such type.", mend="choose another one.")
+
+
+async def test_an_answered_error_is_tried_again_without_waiting_for_a_call_that_may_land(world: World) -> None:
+    world.outside.trouble = [RetryLater("502 from the proxy", after=0)]
+    run = await world.receive("a")
+    await world.engine.advance(run)
+    assert (await world.show(run))["state"] == "waiting"
+
+    await world.engine.advance(run)
+
+    assert (await world.show(run))["state"] == "succeeded"
+    assert (await world.show(run))["attempt"] == 2
+
+
+async def test_a_lost_answer_is_waited_out_before_the_step_is_done_again(world: World) -> None:
+    world.plan = doubtful
+    world.outside.trouble = [ConnectionResetError("lost")]
+    run = await world.receive("a")
+    await world.engine.advance(run)
+    await world.later(seconds=1)
+    await world.engine.advance(run)
+    shown = await world.show(run)
+    assert "earlier call" in shown["waiting_for"]
+    assert world.outside.written == []
+
+    await world.later(seconds=11)
+    await world.engine.advance(run)
+
+    assert (await world.show(run))["state"] == "succeeded"
+    assert world.outside.written == ["looked first"]
+
+
+async def doubtful(services: Services, _event: Event) -> None:
+    await services.run.step("write", look_if_in_doubt, services)
+
+
+async def look_if_in_doubt(services: Services) -> None:
+    await services.outside.write(services.run, "looked first" if services.run.in_doubt else "blind")
+
+
+async def test_a_worker_past_its_lease_writes_no_checkpoint_and_sends_nothing_more(world: World) -> None:
+    async def pause_in_the_first(services: Services, event: Event) -> Any:
+        await services.run.step("first", write, services, f"{event.id} first")
+        await world.later(seconds=30)  # as if the process had been stopped here
+        return await services.run.step("second", write, services, f"{event.id} second")
+
+    world.plan = pause_in_the_first
+    run = await world.receive("a")
+    await world.engine.advance(run)
+    assert world.outside.written == ["test:a first"]
+    assert (await world.show(run))["state"] == "running"
+
+    world.plan = two_writes
+    await world.worker("worker-2").advance(run)
+
+    shown = await world.show(run)
+    assert shown["state"] == "succeeded"
+    assert world.outside.written == ["test:a first", "test:a second"]
+    assert shown["interruptions"] == 1
+
+
+async def test_the_earlier_event_goes_first_until_the_later_one_has_written(world: World) -> None:
+    later = await world.receive("later", occurred=NOON)
+    earlier = await world.receive("earlier", occurred=NOON - timedelta(seconds=1))
+
+    await world.engine.advance(later)
+    assert earlier in (await world.show(later))["waiting_for"]
+    await world.engine.advance(earlier)
+    await world.engine.advance(later)
+
+    assert world.outside.written == [
+        f"test:{name}" for name in ("earlier first", "earlier second", "later first", "later second")
+    ]
+
+
+async def test_a_later_run_that_only_read_yields_and_reads_again(world: World) -> None:
+    seen: list[int] = []
+
+    async def read_then_write(services: Services, event: Event) -> None:
+        seen.append(await services.run.step("read", read, services))
+        if event.id == "test:later" and len(seen) == 1:
+            await world.receive("earlier", occurred=NOON - timedelta(seconds=1))
+        await services.run.step("write", write, services, event.id)
+
+    world.plan = read_then_write
+    later = await world.receive("later")
+    await world.engine.advance(later)
+    assert world.outside.written == []
+    earlier = (await world.journal.runs())[0].id
+    await world.engine.advance(earlier)
+    await world.engine.advance(later)
+
+    assert world.outside.written == ["test:earlier", "test:later"]
+    assert seen == [0, 0, 1]
+
+
+async def test_once_it_has_written_a_run_is_not_overtaken(world: World) -> None:
+    async def write_and_see(services: Services, event: Event) -> None:
+        await services.run.step("first", write, services, f"{event.id} first")
+        if event.id == "test:later":
+            await world.receive("earlier", occurred=NOON - timedelta(seconds=1))
+        await services.run.step("second", write, services, f"{event.id} second")
+
+    world.plan = write_and_see
+    later = await world.receive("later")
+    await world.engine.advance(later)
+
+    assert world.outside.written == ["test:later first", "test:later second"]
+
+
+async def test_a_failed_run_that_wrote_blocks_its_client_and_says_so(world: World) -> None:
+    async def write_then_refuse(services: Services, event: Event) -> None:
+        await services.run.step("first", write, services, event.id)
+        await services.run.step("read", refused, services)
+
+    world.plan = write_then_refuse
+    failed = await world.receive("a")
+    await world.engine.advance(failed)
+    world.plan = two_writes
+    behind, other = await world.receive("b"), await world.receive("c", client="other")
+    await world.engine.advance(behind)
+    await world.engine.advance(other)
+
+    assert failed in (await world.show(behind))["waiting_for"]
+    assert (await world.show(other))["state"] == "succeeded"
+
+
+async def test_a_sleeping_run_lets_others_of_its_client_pass_and_goes_on_when_it_is_time(world: World) -> None:
+    async def sleep_then_write(services: Services, event: Event) -> None:
+        await services.run.sleep_until("the day", NOON + timedelta(days=3), "the last service day to be over")
+        await services.run.step("first", write, services, event.id)
+
+    world.plan = sleep_then_write
+    sleeper = await world.receive("sleeper", occurred=NOON - timedelta(days=1))
+    await world.engine.advance(sleeper)
+    world.plan = two_writes
+    other = await world.receive("other")
+    await world.engine.advance(other)
+    assert (await world.show(other))["state"] == "succeeded"
+    assert (await world.show(sleeper))["waiting_for"] == "the last service day to be over"
+
+    world.plan = sleep_then_write
+    await world.engine.advance(sleeper)
+    assert (await world.show(sleeper))["state"] == "waiting"
+    await world.later(days=3)
+    await world.engine.advance(sleeper)
+
+    assert (await world.show(sleeper))["state"] == "succeeded"
+
+
+async def test_two_names_of_one_client_meet_in_its_queue(world: World) -> None:
+    async def learn(services: Services, event: Event) -> None:
+        await services.run.known_as("halo:29")
+        await services.run.step("write", write, services, event.id)
+
+    async def wait_inside(services: Services, event: Event) -> None:
+        await learn(services, event)
+        await world.engine.advance(second)
+
+    world.plan = learn
+    second = await world.receive("second", client="acme ltd")
+    world.plan = wait_inside
+    first = await world.receive("first", client="acme", occurred=NOON - timedelta(seconds=1))
+    await world.engine.advance(first)
+    assert first in (await world.show(second))["waiting_for"]
+
+    world.plan = learn
+    await world.engine.advance(second)
+    assert (await world.show(second))["state"] == "succeeded"
+
+
+async def test_a_bug_is_tried_a_few_times_and_then_fails_the_run(world: World) -> None:
+    async def broken(services: Services, _event: Event) -> None:
+        await services.run.step("broken", fall_over, services)
+
+    world.plan = broken
+    run = await world.receive("a")
+    for _ in range(3):
+        await world.later(minutes=10)
+        await world.engine.advance(run)
+
+    shown = await world.show(run)
+    assert (shown["state"], shown["steps"][0]["attempts"]) == ("failed", 3)
+    assert "ZeroDivisionError" in shown["error"]
+
+
+async def fall_over(_services: Services) -> float:
+    return 1 / 0
+
+
+async def test_what_is_due_and_quiet_is_rung_again(world: World) -> None:
+    await world.receive("a")
+    await world.redis.delete("arq:queue")  # every doorbell is lost
+    assert await world.journal.sweep() == 0
+
+    await world.later(seconds=6)
+
+    assert await world.journal.sweep() == 1
+    assert await world.redis.zcard("arq:queue") == 1
+
+
+async def test_a_stopping_worker_gives_its_run_back_before_the_next_request(world: World) -> None:
+    async def stop_inside(services: Services, event: Event) -> Any:
+        await services.run.step("first", write, services, f"{event.id} first")
+        world.engine.stop()
+        return await services.run.step("second", write, services, f"{event.id} second")
+
+    world.plan = stop_inside
+    run = await world.receive("a")
+    await world.engine.advance(run)
+    shown = await world.show(run)
+    assert (shown["state"], shown["waiting_for"], shown["attempt"]) == ("queued", "a free worker", 1)
+
+    world.plan = two_writes
+    await world.worker("worker-2").advance(run)
+
+    assert world.outside.written == ["test:a first", "test:a second"]
+
+
+async def test_only_one_worker_gets_a_run(world: World) -> None:
+    run = await world.receive("a")
+    workers = [world.worker(f"worker-{n}") for n in range(5)]
+
+    await asyncio.gather(*(worker.advance(run) for worker in workers))
+
+    assert world.outside.written == ["test:a first", "test:a second"]
+
+
+@pytest.mark.parametrize("version", [2, 0])
+async def test_a_run_of_an_unknown_version_waits_for_code(world: World, version: int) -> None:
+    run = await world.receive("a")
+    await world.redis.hset(f"ph:run:{run}", "version", str(version))
+
+    await world.engine.advance(run)
+
+    shown = await world.show(run)
+    assert (shown["state"], shown["attempt"]) == ("waiting", 1)
+    assert "no worker here knows toy version" in shown["waiting_for"]
