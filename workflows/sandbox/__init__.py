@@ -1,0 +1,10 @@
+"""A HaloPSA that stands nowhere but here: for demos, tests and benchmarks.
+
+It knows nothing of the HaloPSA client in `workflows.halopsa`, so that the two cannot share a mistake.
+"""
+
+from workflows.sandbox.app import sandbox_app
+from workflows.sandbox.faults import Faults, RateLimit
+from workflows.sandbox.sandbox import Sandbox
+
+__all__ = ["Faults", "RateLimit", "Sandbox", "sandbox_app"]

@@ -1,0 +1,1 @@
+"""The look-alike of HaloPSA's API and of its token endpoint."""

@@ -1,0 +1,130 @@
+"""Lists: filters, order, pages and envelopes."""
+
+import json
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from workflows.sandbox.answers import Refused, require
+from workflows.sandbox.halopsa.entities import Entity
+from workflows.sandbox.halopsa.store import Record, Store
+
+Query = Mapping[str, str]
+
+ROWS_BY_DEFAULT = 50
+_ORDERS = ("", "2", "3", "4", "5")
+_EQUALS, _CONTAINS = 2, 4
+_INVALID_ADVANCED_SEARCH = "Invalid advanced search parameter(s)"
+
+
+def list_records(store: Store, entity: Entity, query: Query, *, page_cap: int) -> Record:
+    """Answer a list request. Query names that HaloPSA does not know are ignored, so that all rows come back.
+
+    Args:
+        store: the tenant.
+        entity: what is listed.
+        query: names in lower case.
+        page_cap: rows at most, whatever the query asks for.
+
+    Returns:
+        The envelope; its rows are shown, and shortened to what lists hold.
+
+    Raises:
+        Refused: a number is none, or ``advanced_search`` names a field that it does not allow.
+    """
+    rows = _ordered(entity, query, _searched(entity, query, _filtered(store, entity, query)))
+    page, envelope = _page(query, rows, min(page_cap, entity.page_cap or page_cap))
+    return envelope | {entity.key: [entity.row(entity.show(store, record)) for record in page]}
+
+
+def _filtered(store: Store, entity: Entity, query: Query) -> list[Record]:
+    table = store[entity.name]
+    wanted = {field: _numbers(name, query[name]) for name, field in entity.filters.items() if name in query}
+    start = next((field for field in wanted if table.is_indexed(field)), None)
+    if start:
+        found = [record for value in wanted.pop(start) for record in table.where(start, value)]
+    else:
+        found = list(table.rows.values())
+    for field, values in wanted.items():
+        found = [record for record in found if record.get(field) in values]
+    for name, holds in entity.flags.items():
+        if _true(query.get(name, "")):
+            found = [record for record in found if holds(record)]
+    return _by_activity(query, found)
+
+
+def _by_activity(query: Query, found: list[Record]) -> list[Record]:
+    default = f"{query.get('includeactive', 'true')},{query.get('includeinactive', 'false')}"
+    active, _, inactive = query.get("activeinactive", default).partition(",")
+    shown = {True: _true(active), False: _true(inactive)}
+    return [record for record in found if shown[not record.get("inactive", False) and record.get("active", True)]]
+
+
+def _searched(entity: Entity, query: Query, found: list[Record]) -> list[Record]:
+    if text := query.get("search", "").lower():
+        found = [
+            record for record in found if any(text in str(record.get(field, "")).lower() for field in entity.searched)
+        ]
+    for condition in _conditions(entity, query.get("advanced_search", "")):
+        field, value = condition["filter_name"], str(condition["filter_value"]).lower()
+        exactly = condition.get("filter_type") == _EQUALS
+        found = [
+            record
+            for record in found
+            if (value == str(record.get(field, "")).lower() if exactly else value in str(record.get(field, "")).lower())
+        ]
+    return found
+
+
+def _conditions(entity: Entity, text: str) -> list[dict[str, Any]]:
+    try:
+        conditions: list[dict[str, Any]] = json.loads(text or "[]")
+        known = {(condition["filter_name"], condition["filter_type"]) for condition in conditions}
+    except (ValueError, TypeError, KeyError):
+        raise Refused(_INVALID_ADVANCED_SEARCH) from None
+    allowed = {(field, kind) for field in entity.advanced for kind in (_EQUALS, _CONTAINS)}
+    require(known <= allowed, _INVALID_ADVANCED_SEARCH)
+    return conditions
+
+
+def _ordered(entity: Entity, query: Query, found: list[Record]) -> list[Record]:
+    wanted = [
+        (query[f"order{nth}"].lower(), _true(query.get(f"orderdesc{nth}", "")))
+        for nth in _ORDERS
+        if query.get(f"order{nth}")
+    ]
+    rows = list(found)
+    for field, downwards in reversed(wanted or [(entity.order.removeprefix("-"), entity.order.startswith("-"))]):
+        rows.sort(key=partial(_sort_key, field), reverse=downwards)
+    return rows
+
+
+def _sort_key(field: str, record: Record) -> tuple[bool, Any]:
+    value = record.get(field)
+    return (value is None, value.lower() if isinstance(value, str) else value)
+
+
+def _page(query: Query, rows: list[Record], cap: int) -> tuple[list[Record], Record]:
+    """The rows of one page and the envelope around it; without ``pageinate=true`` page number and size mean nothing."""
+    if not _true(query.get("pageinate", "")):
+        size = _number(query, "count", ROWS_BY_DEFAULT)
+        return rows[: min(size, cap)], {"record_count": len(rows)}
+    number = max(_number(query, "page_no", 1), 1)
+    size = min(max(_number(query, "page_size", ROWS_BY_DEFAULT), 1), cap)
+    envelope = {"page_no": number, "page_size": size, "record_count": len(rows)}
+    return rows[(number - 1) * size : number * size], envelope
+
+
+def _number(query: Query, name: str, default: int) -> int:
+    return _numbers(name, query[name]).pop() if query.get(name) else default
+
+
+def _numbers(name: str, text: str) -> set[int]:
+    try:
+        return {int(part) for part in text.split(",")}
+    except ValueError:
+        raise Refused({name: [f"The value '{text}' is not valid."]}) from None
+
+
+def _true(text: str) -> bool:
+    return text.lower() == "true"

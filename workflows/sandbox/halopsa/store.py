@@ -1,0 +1,134 @@
+"""The tenant's records: plain dicts in memory, by id and by what they belong to."""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+Record = dict[str, Any]
+
+
+class Table:
+    """The records of one entity.
+
+    Args:
+        first_id: the id of the first record.
+        indexed: fields that records are often asked for by.
+        step: the distance from one id to the next; negative for the ids of recurring invoices.
+    """
+
+    def __init__(self, first_id: int, *indexed: str, step: int = 1) -> None:
+        self.rows: dict[int, Record] = {}
+        self._next_id = first_id
+        self._step = step
+        self._index: dict[str, dict[Any, dict[int, Record]]] = {field: {} for field in indexed}
+
+    def __contains__(self, record_id: object) -> bool:
+        return record_id in self.rows
+
+    def add(self, record: Record) -> Record:
+        """Store a new record under its own ``id``, or under the next one.
+
+        Raises:
+            ValueError: the id is taken.
+        """
+        record_id = record.get("id") or self._next_id
+        if record_id in self.rows:
+            raise ValueError(f"id {record_id} is taken")
+        record = {**record, "id": record_id}
+        if (record_id - self._next_id) * self._step >= 0:
+            self._next_id = record_id + self._step
+        self.rows[record_id] = record
+        for field, entries in self._index.items():
+            entries.setdefault(record.get(field), {})[record_id] = record
+        return record
+
+    def change(self, record: Record, changes: Mapping[str, Any]) -> None:
+        """Write `changes` into a stored record."""
+        for field, entries in self._index.items():
+            if field in changes and changes[field] != record.get(field):
+                del entries[record.get(field)][record["id"]]
+                entries.setdefault(changes[field], {})[record["id"]] = record
+        record.update(changes)
+
+    def remove(self, record: Record) -> None:
+        """Forget a stored record."""
+        del self.rows[record["id"]]
+        for field, entries in self._index.items():
+            del entries[record.get(field)][record["id"]]
+
+    def is_indexed(self, field: str) -> bool:
+        """Whether `where` finds records by this field without looking at all of them."""
+        return field in self._index
+
+    def where(self, field: str, value: object) -> Iterable[Record]:
+        """The records whose indexed `field` is `value`, oldest first."""
+        return self._index[field].get(value, {}).values()
+
+
+class Store:
+    """Everything that one HaloPSA tenant holds.
+
+    Args:
+        clock: returns the present time (aware, UTC).
+        reference: the set-up lists (statuses, ticket types, agents, …) by entity; taken over, not copied.
+
+    Attributes:
+        tables: the records that integrations write, by entity.
+        reference: the set-up lists.
+    """
+
+    def __init__(self, clock: Callable[[], datetime], reference: dict[str, list[Record]]) -> None:
+        self.clock = clock
+        self.reference = reference
+        self.tables = {
+            "Client": Table(21),
+            "Site": Table(51, "client_id"),
+            "Users": Table(101, "client_id", "site_id"),
+            "ClientContract": Table(301, "client_id", "site_id"),
+            "RecurringInvoice": Table(-1, "client_id", "contract_id", step=-1),
+            "Asset": Table(901, "client_id", "site_id"),
+            "CRMNote": Table(1501, "client_id"),
+            "Tickets": Table(2001, "client_id", "parent_id"),
+            "Actions": Table(7001, "ticket_id"),
+        }
+
+    def __getitem__(self, entity: str) -> Table:
+        return self.tables[entity]
+
+    def now(self) -> str:
+        """The present time as HaloPSA writes it: UTC without a zone."""
+        return self.clock().astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds")
+
+    def owner_of(self, record: Record) -> Record | None:
+        """The client that a record belongs to, by its ``client_id``, ``site_id`` or ``ticket_id``; None without one."""
+        site = self.tables["Site"].rows.get(record.get("site_id", 0), {})
+        ticket = self.tables["Tickets"].rows.get(record.get("ticket_id", 0), {})
+        client_id = record.get("client_id") or site.get("client_id") or ticket.get("client_id")
+        return self.tables["Client"].rows.get(client_id) if client_id else None
+
+    def name_of(self, entity: str, record_id: object) -> str:
+        """The name of a record of a table or of a set-up list; empty where there is none."""
+        if entity in self.tables:
+            record = self.tables[entity].rows.get(record_id) if isinstance(record_id, int) else None
+        else:
+            record = next((row for row in self.reference[entity] if row["id"] == record_id), None)
+        return str(record["name"]) if record else ""
+
+    def dump(self) -> dict[str, list[Record]]:
+        """Every record by entity, set-up lists included; the dicts are the stored ones."""
+        return {name: list(table.rows.values()) for name, table in self.tables.items()} | self.reference
+
+    def load(self, dumped: Mapping[str, list[Record]]) -> None:
+        """Take in what `dump` gave, into an empty store.
+
+        Raises:
+            ValueError: an entity is unknown.
+        """
+        for entity, records in dumped.items():
+            if entity in self.tables:
+                for record in records:
+                    self.tables[entity].add(record)
+            elif entity in self.reference:
+                self.reference[entity] = records
+            else:
+                raise ValueError(f"{entity} is not an entity")

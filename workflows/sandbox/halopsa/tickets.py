@@ -1,0 +1,167 @@
+"""Tickets and their actions, with HaloPSA's refusals to close."""
+
+from typing import Any
+
+from workflows.sandbox.answers import Refused, require
+from workflows.sandbox.halopsa.fields import read_fields
+from workflows.sandbox.halopsa.reference import API_AGENT, CLOSED_STATUSES, GENERAL_USER, UNASSIGNED_AGENT
+from workflows.sandbox.halopsa.store import Record, Store
+
+NO_CLIENT = "Please select a valid Client/Site/User"
+NOT_FOUND = "Record not found"
+NEVER = "1900-01-01T00:00:00"
+
+_TICKET_DEFAULTS: dict[str, Any] = {
+    "details": "",
+    "tickettype_id": 1,
+    "priority_id": 3,
+    "sla_id": 2,
+    "agent_id": UNASSIGNED_AGENT,
+    "team": "1st Line Support",
+    "parent_id": 0,
+    "contract_id": 0,
+    "closure_note": "",
+    "hasbeenclosed": False,
+    "dateclosed": NEVER,
+    "customfields": [],
+}
+_ACTION_DEFAULTS: dict[str, Any] = {"note": "", "hiddenfromuser": False, "sendemail": False, "timetaken": 0.0}
+
+
+def read_ticket(sent: Any, position: int) -> Record:
+    """Read one element of a ticket request: here ids as strings are refused, where other entities take them.
+
+    Raises:
+        Refused: as `read_fields`, or an id of client, site or user is a string.
+    """
+    ticket = read_fields("Tickets", sent, position)
+    if any(isinstance(sent.get(name), str) for name in ("client_id", "site_id", "user_id")):
+        raise Refused(NO_CLIENT)
+    return ticket
+
+
+def create_ticket(store: Store, sent: Record) -> Record:
+    """Log a ticket; without a site and a user it hangs on the General User of the client's main site.
+
+    Raises:
+        Refused: there is no summary, or client, site and user do not belong together.
+    """
+    require(sent.get("summary"), "Please enter a Summary")
+    place = _place(store, sent)
+    now = store.now()
+    dates = {"dateoccurred": now, "datecreated": now, "last_update": now}
+    ticket = _TICKET_DEFAULTS | {"status_id": _initial_status(store, sent)} | dates | sent | place
+    return store["Tickets"].add(ticket)
+
+
+def update_ticket(store: Store, ticket: Record, sent: Record) -> None:
+    """Change the sent fields of a ticket; a new status may close or reopen it.
+
+    Raises:
+        Refused: a new status came without ``tickettype_id`` and ``client_id``, or the ticket may not be closed.
+    """
+    if "status_id" in sent:
+        require({"tickettype_id", "client_id"} <= sent.keys(), NOT_FOUND)
+    if "client_id" in sent:
+        require(sent["client_id"] in store["Client"], NO_CLIENT)
+    changes = sent | _closing(store, ticket, sent)
+    store["Tickets"].change(ticket, changes | {"last_update": store.now()})
+
+
+def show_ticket(store: Store, ticket: Record) -> Record:
+    """A ticket as reads show it."""
+    children = list(store["Tickets"].where("parent_id", ticket["id"]))
+    return ticket | {
+        "client_name": store.name_of("Client", ticket["client_id"]),
+        "site_name": store.name_of("Site", ticket["site_id"]),
+        "user_name": store.name_of("Users", ticket["user_id"]),
+        "status_name": store.name_of("Status", ticket["status_id"]),
+        "child_count": len(children),
+        "child_count_open": sum(is_open(child) for child in children),
+    }
+
+
+def is_open(ticket: Record) -> bool:
+    """Whether a ticket is not closed."""
+    return not ticket["hasbeenclosed"]
+
+
+def is_closed(ticket: Record) -> bool:
+    """Whether a ticket is closed."""
+    return bool(ticket["hasbeenclosed"])
+
+
+def create_action(store: Store, sent: Record) -> Record:
+    """Add an action to a ticket; its ``new_status`` becomes the ticket's, by the same rules as an update's.
+
+    Raises:
+        Refused: no ticket, no outcome, or the ticket may not be closed.
+    """
+    require(sent.get("ticket_id"), "The ticket_id must be specified")
+    ticket = store["Tickets"].rows.get(sent["ticket_id"])
+    if ticket is None:
+        raise Refused(NOT_FOUND)
+    outcome = _outcome(store, sent)
+    new_status = sent.get("new_status", 0)
+    if new_status > 0:
+        changes = {"status_id": new_status}
+        store["Tickets"].change(ticket, changes | _closing(store, ticket, changes) | {"last_update": store.now()})
+    stamp = {"datetime": store.now(), "who": store.name_of("Agent", API_AGENT), "who_agentid": API_AGENT}
+    return store["Actions"].add(_ACTION_DEFAULTS | stamp | sent | outcome)
+
+
+def update_action(store: Store, action: Record, sent: Record) -> None:
+    """Change the sent fields of an action.
+
+    Raises:
+        Refused: the ticket is not named, or is not the action's.
+    """
+    require(sent.get("ticket_id"), "The ticket_id must be specified")
+    require(sent["ticket_id"] == action["ticket_id"], NOT_FOUND)
+    store["Actions"].change(action, sent)
+
+
+def show_action(_store: Store, action: Record) -> Record:
+    """An action as reads show it."""
+    return action
+
+
+def _place(store: Store, sent: Record) -> Record:
+    client = store["Client"].rows.get(sent.get("client_id", 0))
+    if client is None or ("user_id" in sent and "site_id" not in sent):
+        raise Refused(NO_CLIENT)
+    site_id = sent.get("site_id") or client["main_site_id"]
+    users = list(store["Users"].where("site_id", site_id))
+    general = next((user["id"] for user in users if user["name"] == GENERAL_USER), 0)
+    user_id = sent.get("user_id") or general
+    require(any(user["id"] == user_id and user["client_id"] == client["id"] for user in users), NO_CLIENT)
+    return {"client_id": client["id"], "site_id": site_id, "user_id": user_id}
+
+
+def _initial_status(store: Store, sent: Record) -> int:
+    wanted = sent.get("tickettype_id", _TICKET_DEFAULTS["tickettype_id"])
+    return next((kind["initial_status"] for kind in store.reference["TicketType"] if kind["id"] == wanted), 1)
+
+
+def _closing(store: Store, ticket: Record, changes: Record) -> Record:
+    """What a change of status does to the fields that say whether a ticket is closed."""
+    status = changes.get("status_id", ticket["status_id"])
+    if status not in CLOSED_STATUSES:
+        return {"hasbeenclosed": False, "dateclosed": NEVER}
+    if is_closed(ticket):
+        return {}
+    agent = changes.get("agent_id", ticket["agent_id"])
+    require(agent != UNASSIGNED_AGENT, "Please assign this Ticket these before closing it.")
+    open_children = any(is_open(child) for child in store["Tickets"].where("parent_id", ticket["id"]))
+    require(not open_children, "Please close all child Tickets before closing this Ticket.")
+    return {"hasbeenclosed": True, "dateclosed": store.now()}
+
+
+def _outcome(store: Store, sent: Record) -> Record:
+    for outcome in store.reference["Outcome"]:
+        if outcome["id"] == sent.get("outcome_id") or (
+            "outcome_id" not in sent and outcome["name"] == sent.get("outcome")
+        ):
+            return {"outcome": outcome["name"], "outcome_id": outcome["id"]}
+    require("outcome_id" not in sent and sent.get("outcome"), "An Outcome must be entered for this Action")
+    return {"outcome": sent["outcome"], "outcome_id": -1}
