@@ -14,11 +14,11 @@ EVERY_S: Final = 1.0
 _log = structlog.stdlib.get_logger("sweep")
 
 
-async def sweep_for_ever(journal: Journal) -> None:
-    """Sweep until cancelled; an absent store is only waited for."""
+async def sweep_for_ever(journal: Journal, worker: str) -> None:
+    """Sweep as `worker` until cancelled; an absent store is only waited for."""
     while True:
         try:
-            rung = await journal.sweep()
+            rung = await journal.sweep(worker)
             if rung:
                 _log.info("rang again", subjects=rung)
         except StoreUnavailable as error:

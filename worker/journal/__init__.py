@@ -182,9 +182,13 @@ class Journal:
         """
         _owned(await self._call("finish", [claim.run, claim.token, state, result, error, step, failure]))
 
-    async def sweep(self, *, limit: int = 200, again_ms: int = 5000) -> int:
-        """Ring again for what is due and quiet; returns the number of rings."""
-        return int(await self._call("sweep", [limit, again_ms]))
+    async def sweep(self, worker: str, *, limit: int = 200, again_ms: int = 5000) -> int:
+        """Ring again for what is due and quiet, and show that `worker` lives; returns the number of rings."""
+        return int(await self._call("sweep", [limit, again_ms, worker]))
+
+    async def workers(self) -> list[str]:
+        """Name the workers that have swept within the last seconds."""
+        return list(await self._read("ZRANGE", "ph:workers", 0, -1))
 
     async def event(self, event_id: str) -> dict[str, str] | None:
         """Read an event's hash."""

@@ -4,6 +4,8 @@
 local ENDED = { succeeded = true, succeeded_with_skips = true, failed = true, cancelled = true }
 local LOOK_AGAIN_MS = 60000 -- a run that waits for its client's queue is looked at this often, should a ring get lost
 
+local WORKER_SEEN_MS = 10000 -- a worker that has not swept for this long is not counted as there
+
 local function now_ms()
   --CLOCK--
 end

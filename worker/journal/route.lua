@@ -8,13 +8,13 @@ local state, runs = unpack(redis.call('HMGET', event, 'state', 'runs'))
 if not state then return {} end
 if state ~= 'received' then return cjson.decode(runs or '[]') end
 local now = now_ms()
-local started = {}
+local started, repeats = {}, nil
 for _, route in ipairs(routes) do
   local fact = 'ph:fact:' .. route.workflow .. ':' .. route.fact
   local earlier = redis.call('GET', fact)
   local earlier_state = earlier and redis.call('HGET', run_key(earlier), 'state')
   if earlier_state and earlier_state ~= 'failed' and earlier_state ~= 'cancelled' then
-    reason = 'repeats what run ' .. earlier .. ' stands for'
+    reason, repeats = 'repeats what run ' .. earlier .. ' stands for', earlier
   else
     local run = run_key(route.run)
     redis.call('HSET', run, 'workflow', route.workflow, 'version', route.version, 'event', id, 'fact', route.fact,
@@ -33,6 +33,7 @@ if #started > 0 then
   redis.call('HSET', event, 'state', 'routed', 'runs', cjson.encode(started))
 else
   redis.call('HSET', event, 'state', 'ignored', 'reason', reason)
+  if repeats then redis.call('HSET', event, 'repeats', repeats) end
 end
 redis.call('ZREM', 'ph:open', 'event/' .. id)
 return started

@@ -1,8 +1,10 @@
--- Ring again for what is due and quiet.
--- ARGV: how many at most, how long until they are looked at again (ms)
+-- Ring again for what is due and quiet, and show that this worker lives.
+-- ARGV: how many at most, how long until they are looked at again (ms), worker
 -- Returns how many rings
 local limit, again_ms = tonumber(ARGV[1]), tonumber(ARGV[2])
 local now = now_ms()
+redis.call('ZADD', 'ph:workers', now, ARGV[3])
+redis.call('ZREMRANGEBYSCORE', 'ph:workers', '-inf', now - WORKER_SEEN_MS)
 -- A long doorbell queue means busy workers, not lost doorbells: ringing more would only lengthen it.
 local crowded = redis.call('ZCARD', QUEUE) > 1000
 local rung = 0

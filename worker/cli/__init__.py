@@ -1,0 +1,50 @@
+"""The `parhelion` command.
+
+Exit codes: 0 done (and what was waited for succeeded), 1 what was waited for did not succeed, 2 bad usage, input or
+settings, 3 Valkey, a port or the data directory cannot be had, 4 no such run or event, 5 waited long enough.
+"""
+
+import sys
+
+import typer
+
+from worker.cli import events, runs, serving, trigger
+from worker.embedded import EmbeddedValkeyError
+from worker.errors import StoreUnavailable
+from worker.serve import PortInUse
+from worker.settings import BadSettings
+
+app = typer.Typer(
+    name="parhelion",
+    help="Won deals become clients in HaloPSA, churned clients are wound down.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command("up")(serving.up)
+app.command("web")(serving.web)
+app.command("worker")(serving.worker)
+app.command("sandbox")(serving.sandbox)
+app.command("demo")(serving.demo)
+app.command("trigger")(trigger.trigger)
+app.add_typer(runs.app, name="runs")
+app.add_typer(events.app, name="events")
+
+
+def main() -> None:
+    """Run the command; troubles that the user can mend are one clear line each, not a traceback."""
+    try:
+        app()
+    except BadSettings as error:
+        for problem in error.problems:
+            _complain(problem)
+        sys.exit(2)
+    except (EmbeddedValkeyError, PortInUse, StoreUnavailable) as error:
+        _complain(str(error))
+        sys.exit(3)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _complain(text: str) -> None:
+    typer.echo(f"parhelion: {text}", err=True)

@@ -1,0 +1,57 @@
+"""`parhelion events`: look at what came in."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from worker.cli.output import Format, Output, show_fields, show_json, show_list, stop
+from worker.cli.store import with_journal
+from worker.journal.records import iso
+
+TABLE_LIMIT = 50
+COLUMNS = ("id", "type", "state", "runs", "reason", "received_at")
+
+app = typer.Typer(no_args_is_help=True, help="Look at the events that came in.")
+
+
+@app.command("list")
+def list_events(
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many; 50 for tables, all for JSON.")] = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """List the newest events and what became of them."""
+    if limit is None and output is Format.TABLE:
+        limit = TABLE_LIMIT
+    found = with_journal(lambda journal: journal.events(limit))
+    show_list([_summary(event_id, fields) for event_id, fields in found], COLUMNS, output)
+
+
+@app.command()
+def show(
+    event_id: Annotated[str, typer.Argument(help="The event's id, as `events list` shows it.")],
+    output: Output = Format.TABLE,
+) -> None:
+    """Show an event with its payload."""
+    fields = with_journal(lambda journal: journal.event(event_id))
+    if fields is None:
+        stop(f"there is no event {event_id}: `parhelion events list` shows those there are", 4)
+    details = {**_summary(event_id, fields), "payload": json.loads(fields["body"])}
+    if output is Format.JSON:
+        show_json(details)
+    else:
+        show_fields({**details, "payload": json.dumps(details["payload"], indent=2, ensure_ascii=False)})
+
+
+def _summary(event_id: str, fields: dict[str, str]) -> dict[str, Any]:
+    return {
+        "id": event_id,
+        "source": fields["source"],
+        "type": fields["type"],
+        "state": fields["state"],
+        "runs": json.loads(fields.get("runs", "[]")),
+        "repeats": fields.get("repeats"),
+        "reason": fields.get("reason") or fields.get("error"),
+        "occurred_at": iso(fields["occurred"]),
+        "received_at": iso(fields["received"]),
+    }

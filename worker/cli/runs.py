@@ -1,0 +1,93 @@
+"""`parhelion runs`: look at runs and wait for them."""
+
+import asyncio
+import contextlib
+from typing import Annotated, Any
+
+import typer
+
+from worker.cli.output import Format, Output, show_fields, show_json, show_list, stop
+from worker.cli.store import with_journal
+from worker.journal import Journal
+from worker.journal.records import RUN_STATES, RunRecord
+from worker.watch import ended_run
+
+TABLE_LIMIT = 50
+COLUMNS = ("id", "workflow", "client", "state", "step", "attempt", "waiting_for", "error", "updated_at")
+STEP_COLUMNS = ("id", "state", "attempts", "started_at", "finished_at", "result", "error")
+
+app = typer.Typer(no_args_is_help=True, help="Look at runs and wait for them.")
+
+RunId = Annotated[str, typer.Argument(help="The run's id, as `runs list` shows it.")]
+
+
+@app.command("list")
+def list_runs(
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many; 50 for tables, all for JSON.")] = None,
+    state: Annotated[str | None, typer.Option(help=f"Only runs of this state: {', '.join(RUN_STATES)}.")] = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """List the newest runs."""
+    if state is not None and state not in RUN_STATES:
+        stop(f"there is no state {state!r}: choose one of {', '.join(RUN_STATES)}", 2)
+    if limit is None and output is Format.TABLE:
+        limit = TABLE_LIMIT
+    found = with_journal(lambda journal: journal.runs(limit, state=state))
+    show_list([run.summary() for run in found], COLUMNS, output)
+
+
+@app.command()
+def show(run_id: RunId, output: Output = Format.TABLE) -> None:
+    """Show a run with its steps, input, result and history."""
+    show_run(with_journal(lambda journal: find(journal, run_id)), output)
+
+
+@app.command()
+def wait(
+    run_id: RunId,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait at most.")] = 300,
+    output: Output = Format.TABLE,
+) -> None:
+    """Wait until a run has ended, and show it."""
+    run = with_journal(lambda journal: wait_for(journal, run_id, timeout))
+    show_run(run, output)
+    raise typer.Exit(exit_code([run]))
+
+
+async def find(journal: Journal, run_id: str) -> RunRecord:
+    """Read a run, or end the command with exit code 4."""
+    run = await journal.run(run_id)
+    if run is None:
+        stop(f"there is no run {run_id}: `parhelion runs list` shows those there are", 4)
+    return run
+
+
+async def wait_for(journal: Journal, run_id: str, timeout: float) -> RunRecord:  # noqa: ASYNC109 - it is the user's own limit
+    """Wait for a run's end; after `timeout` seconds the run as it is then."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(timeout):
+            await ended_run(journal, run_id)
+    return await find(journal, run_id)
+
+
+def exit_code(waited_for: list[RunRecord]) -> int:
+    """Say how a wait ended: 0 all succeeded, 1 some ended otherwise, 5 some still go on."""
+    states = {run.state for run in waited_for}
+    if states <= {"succeeded", "succeeded_with_skips"}:
+        return 0
+    return 1 if states & {"failed", "cancelled"} else 5
+
+
+def show_run(run: RunRecord, output: Format) -> None:
+    """Print one run."""
+    details = run.details()
+    if output is Format.JSON:
+        show_json(details)
+        return
+    tables: dict[str, Any] = {name: details.pop(name) for name in ("steps", "history", "input")}
+    show_fields(details)
+    typer.echo("\nsteps")
+    show_list(tables["steps"], STEP_COLUMNS, output)
+    if tables["history"]:
+        typer.echo("\nhistory")
+        show_list(tables["history"], ("at", "actor", "action", "reason"), output)

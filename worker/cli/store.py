@@ -1,0 +1,55 @@
+"""How a command finds the journal: the configured Valkey, or the data directory's own."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from worker.assemble import open_journal
+from worker.cli.output import stop
+from worker.embedded import EmbeddedValkey
+from worker.journal import Journal
+from worker.log import set_up_logging
+from worker.settings import Settings, read_settings
+
+T = TypeVar("T")
+
+
+def settings() -> Settings:
+    """Read the environment's settings and set up logging by them."""
+    found = read_settings(os.environ)
+    set_up_logging(found.log_format, found.log_level)
+    return found
+
+
+def with_journal(work: Callable[[Journal], Awaitable[T]]) -> T:
+    """Do some work on the journal of the environment's settings."""
+
+    async def connected() -> T:
+        async with journal_of(settings()) as journal:
+            return await work(journal)
+
+    return asyncio.run(connected())
+
+
+@asynccontextmanager
+async def journal_of(found: Settings) -> AsyncIterator[Journal]:
+    """Open the journal; an idle data directory's Valkey is started for the time."""
+    if found.redis_url is not None:
+        async with open_journal(found.redis_url.get_secret_value()) as journal:
+            yield journal
+        return
+    if not (found.data_dir / "valkey.json").exists():
+        stop(
+            f"nothing has run in {found.data_dir.resolve()} yet: start `parhelion up`, or set PARHELION_DATA_DIR or "
+            "PARHELION_REDIS_URL to where it runs",
+            3,
+        )
+    server = EmbeddedValkey(found.data_dir)
+    url = await asyncio.to_thread(server.start)
+    try:
+        async with open_journal(url) as journal:
+            yield journal
+    finally:
+        await asyncio.to_thread(server.stop)

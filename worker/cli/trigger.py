@@ -1,0 +1,83 @@
+"""`parhelion trigger`: hand in a canonical event by hand."""
+
+import asyncio
+import contextlib
+import hashlib
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from worker.assemble import inbox_of
+from worker.cli.output import Format, Output, show_json, show_list, stop
+from worker.cli.runs import COLUMNS, exit_code, wait_for
+from worker.cli.store import with_journal
+from worker.events import Event, canonical_event, read_json
+from worker.journal import Journal
+from worker.journal.records import RunRecord
+from worker.watch import routed_runs
+
+STANDARD_INPUT = Path("-")
+
+
+def trigger(
+    file: Annotated[
+        Path, typer.Argument(help="A canonical event as JSON, for example a deal.won; - reads standard input.")
+    ],
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until the runs it starts have ended.")] = False,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait at most.")] = 300,
+    output: Output = Format.TABLE,
+) -> None:
+    """Hand in a canonical event, as a webhook would."""
+    event = _read(file)
+    if not wait:
+        _report_receipt(*with_journal(lambda journal: _hand_in(journal, event)), output)
+        return
+    runs = with_journal(lambda journal: _hand_in_and_wait(journal, event, timeout))
+    if output is Format.JSON:
+        show_json([run.details() for run in runs])
+    else:
+        show_list([run.summary() for run in runs], COLUMNS, output)
+    raise typer.Exit(exit_code(runs))
+
+
+def _read(file: Path) -> Event:
+    """Read the event; the hash of its bytes is its identity, so the same file twice is one event."""
+    try:
+        body = sys.stdin.buffer.read() if file == STANDARD_INPUT else file.read_bytes()
+        digest = hashlib.sha256(body).hexdigest()[:32]
+        return canonical_event("trigger", digest, read_json(body), received_at=datetime.now(UTC))
+    except OSError as error:
+        stop(f"{file} cannot be read: {error.strerror}", 2)
+    except ValueError as error:
+        stop(f"{file} is not a canonical event: {error}", 2)
+
+
+async def _hand_in(journal: Journal, event: Event) -> tuple[str, bool, bool]:
+    receipt = await inbox_of(journal).accept([event])
+    return (*receipt.accepted, *receipt.duplicates)[0], bool(receipt.accepted), bool(await journal.workers())
+
+
+async def _hand_in_and_wait(journal: Journal, event: Event, timeout: float) -> list[RunRecord]:  # noqa: ASYNC109 - it is the user's own limit
+    event_id, _, worked_on = await _hand_in(journal, event)
+    if not worked_on:
+        stop(f"event {event_id} is stored, but no worker is up to wait for: start `parhelion up`", 3)
+    runs: list[str] = []
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(timeout):
+            runs = await routed_runs(journal, event_id)
+    if not runs:
+        stored = await journal.event(event_id) or {}
+        stop(f"event {event_id}: {stored.get('reason') or stored.get('error') or 'not routed in time'}", 1)
+    return list(await asyncio.gather(*(wait_for(journal, run, timeout) for run in runs)))
+
+
+def _report_receipt(event_id: str, new: bool, worked_on: bool, output: Format) -> None:
+    if output is Format.JSON:
+        show_json({"event": event_id, "accepted": new, "worker_up": worked_on})
+        return
+    typer.echo(f"{event_id}: {'accepted' if new else 'a duplicate, nothing new to do'}")
+    if not worked_on:
+        typer.echo("No worker is up: it is stored, and worked on as soon as `parhelion up` runs.", err=True)

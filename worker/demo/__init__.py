@@ -1,0 +1,180 @@
+"""The demo: a signed won deal and a churn, through the front door into a HaloPSA look-alike, told as they happen."""
+
+import asyncio
+import contextlib
+import json
+import secrets
+import sys
+from base64 import b64encode
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.resources import files
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Final
+
+import httpx
+from pydantic import SecretStr
+
+from webhooks.signatures import sign_standard
+from worker.assemble import open_journal
+from worker.demo.story import Story
+from worker.errors import ParhelionError
+from worker.journal import Journal
+from worker.journal.records import ENDED, RunRecord
+from worker.serve import bind, stop_on_signals, valkey, web, worker
+from worker.settings import Settings
+
+OPEN_TICKETS: Final = ("Printer on the second floor", "VPN drops every hour")
+_RUN_COMMAND: Final = "from worker.cli import main; main()"
+
+
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """What the demo plays on."""
+
+    web: str
+    halo: str
+    secret: str
+    journal: Journal
+    story: Story
+
+
+async def run_demo(found: Settings, *, once: bool) -> int:
+    """Play the demo, and stay up for more deals until Ctrl-C unless `once`.
+
+    Returns:
+        The exit code: 0 if both runs succeeded, 1 if not, 130 if it was stopped before.
+    """
+    stopping = stop_on_signals()
+    story = Story()
+    async with contextlib.AsyncExitStack() as stack:
+        listener = bind(found.web_bind, "PARHELION_WEB_BIND")
+        story.say("Starting Valkey, the HaloPSA look-alike, the web endpoint and a worker …")
+        url = await stack.enter_async_context(valkey(found))
+        halo = await stack.enter_async_context(_look_alike(found.data_dir))
+        equipped, secret, token = _equip(found, halo)
+        await stack.enter_async_context(worker(equipped, url))
+        await stack.enter_async_context(web(equipped, url, listener))
+        journal = await stack.enter_async_context(open_journal(url))
+        host, port = listener.getsockname()[:2]
+        stage = _Stage(f"http://{host}:{port}", halo, secret, journal, story)
+        story.introduce(stage.web, halo, found.data_dir)
+        telling = asyncio.create_task(story.follow(journal))
+        stack.callback(telling.cancel)
+        return await _until(stopping, _play_and_stay(stage, token, once=once))
+
+
+async def _until(stopping: asyncio.Event, play: Any) -> int:
+    """Let the play go on until it ends or somebody stops it."""
+    playing, stopped = asyncio.ensure_future(play), asyncio.ensure_future(stopping.wait())
+    await asyncio.wait({playing, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if playing.done():
+        return int(playing.result())
+    playing.cancel()
+    outcome = (await asyncio.gather(playing, return_exceptions=True))[0]
+    return outcome if isinstance(outcome, int) else 130
+
+
+async def _play_and_stay(stage: _Stage, token: str, *, once: bool) -> int:
+    runs = await _play(stage)
+    await stage.story.catch_up(stage.journal)
+    code = 0 if all(run.state == "succeeded" for run in runs) else 1
+    stage.story.conclude(runs)
+    if once:
+        return code
+    stage.story.invite(stage.web, token)
+    try:
+        await asyncio.get_running_loop().create_future()
+    except asyncio.CancelledError:
+        stage.story.say("Stopping …")
+    return 0
+
+
+async def _play(stage: _Stage) -> list[RunRecord]:
+    async with httpx.AsyncClient(timeout=30) as client:
+        won = await _deliver(stage, client, "deal-won", "A deal is won in the CRM")
+        if won.state == "succeeded":
+            await _have_open_tickets(stage, client)
+        churned = await _deliver(stage, client, "client-churned", "The client churns")
+    return [won, churned]
+
+
+async def _deliver(stage: _Stage, client: httpx.AsyncClient, name: str, headline: str) -> RunRecord:
+    """Send a signed delivery as a CRM would, and wait for the run that stands for it."""
+    body = files(__name__).joinpath(f"{name}.json").read_bytes()
+    headers = sign_standard(stage.secret, f"demo-{name}", datetime.now(UTC), body)
+    stage.story.headline(headline)
+    started = perf_counter()
+    answer = await client.post(
+        f"{stage.web}/webhooks/standard", content=body, headers={**headers, "content-type": "application/json"}
+    )
+    answer.raise_for_status()
+    receipt = answer.json()
+    stage.story.received(json.loads(body), receipt, answer.status_code, perf_counter() - started)
+    return await _run_of(stage.journal, (receipt["accepted"] + receipt["duplicates"])[0])
+
+
+async def _run_of(journal: Journal, event_id: str) -> RunRecord:
+    """Wait for the end of the run that an event started, or that it repeats."""
+    while (stored := await journal.event(event_id) or {}).get("state") == "received":
+        await asyncio.sleep(0.05)
+    run_ids = json.loads(stored.get("runs", "[]")) or [stored.get("repeats", "")]
+    while (run := await journal.run(run_ids[0])) is None or run.state not in ENDED:
+        await asyncio.sleep(0.05)
+    return run
+
+
+async def _have_open_tickets(stage: _Stage, client: httpx.AsyncClient) -> None:
+    """Let the customer report something, once, so that the churn has tickets to close."""
+    state = (await client.get(f"{stage.halo}/sandbox/state")).json()
+    known = {ticket["summary"] for ticket in state["Tickets"]}
+    owner = next((one["id"] for one in state["Client"] if one.get("ref") == "C-77"), None)
+    tickets = [{"summary": text, "client_id": owner, "tickettype_id": 1} for text in OPEN_TICKETS if text not in known]
+    if owner is None or not tickets:
+        return
+    (await client.post(f"{stage.halo}/sandbox/seed", json={"Tickets": tickets})).raise_for_status()
+    stage.story.headline(f"The client reports {len(tickets)} problems; the tickets are open in HaloPSA")
+
+
+@contextlib.asynccontextmanager
+async def _look_alike(data_dir: Path) -> AsyncIterator[str]:
+    """Run `parhelion sandbox` as a process of its own; it ends with us, however we end."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", _RUN_COMMAND, "sandbox", "--bind", "127.0.0.1:0", "--until-eof"),
+        *("--state", str(data_dir / "sandbox.json")),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert process.stdin and process.stdout
+    try:
+        line = await process.stdout.readline()
+        if not line:
+            raise ParhelionError("the HaloPSA look-alike does not start: `parhelion sandbox` says why")
+        yield str(json.loads(line)["url"])
+    finally:
+        process.stdin.close()
+        await process.wait()
+
+
+def _equip(found: Settings, halo: str) -> tuple[Settings, str, str]:
+    """Point the settings at the look-alike, with webhook secrets that this data directory keeps."""
+    path = found.data_dir / "demo.json"
+    if not path.exists():
+        path.touch(mode=0o600)
+        kept = {"standard": "whsec_" + b64encode(secrets.token_bytes(32)).decode(), "token": secrets.token_urlsafe(24)}
+        path.write_text(json.dumps(kept))
+    kept = json.loads(path.read_text())
+    equipped = found.model_copy(
+        update={
+            "halo_url": halo,
+            "halo_auth_url": None,
+            "halo_client_id": "parhelion",
+            "halo_client_secret": SecretStr("sandbox-secret"),
+            "webhook_secrets": {source: (SecretStr(secret),) for source, secret in kept.items()},
+        }
+    )
+    return equipped, kept["standard"], kept["token"]

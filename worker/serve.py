@@ -1,0 +1,138 @@
+"""Processes: what runs for as long as `up`, `web` and `worker` are up, and how it stops."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import AsyncIterator, Iterator
+from typing import Final
+
+import structlog
+import uvicorn
+from starlette.applications import Starlette
+
+from worker.assemble import open_journal, open_worker, web_app
+from worker.embedded import EmbeddedValkey, only_one
+from worker.errors import ParhelionError
+from worker.settings import Settings
+from worker.sweep import sweep_for_ever
+
+DRAIN_S: Final = 12.0
+"""An ordinary call in flight may end within its budget; then it is cut off."""
+
+_log = structlog.stdlib.get_logger("serve")
+
+
+class PortInUse(ParhelionError):
+    """An address that another program listens on."""
+
+
+def bind(address: tuple[str, int], variable: str) -> socket.socket:
+    """Listen on an address.
+
+    Args:
+        address: host and port; port 0 takes a free one.
+        variable: the setting to change if it cannot be had.
+
+    Raises:
+        PortInUse: it cannot be had.
+    """
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        host, port = address
+        raise PortInUse(f"cannot listen on {host}:{port} ({error.strerror}): free it or set {variable}") from error
+    listener.listen(1024)
+    return listener
+
+
+@contextlib.asynccontextmanager
+async def valkey(settings: Settings) -> AsyncIterator[str]:
+    """Give Valkey's address; without a configured one the data directory's own server runs meanwhile.
+
+    Raises:
+        EmbeddedValkeyError: it does not come up, or another process is up in the data directory.
+    """
+    if settings.redis_url is not None:
+        yield settings.redis_url.get_secret_value()
+        return
+    with only_one(settings.data_dir):
+        server = EmbeddedValkey(settings.data_dir)
+        url = await asyncio.to_thread(server.start)
+        watching = asyncio.create_task(server.watch())
+        try:
+            yield url
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+            await asyncio.to_thread(server.stop)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handling: one place decides when this process stops."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextlib.asynccontextmanager
+async def serving(app: Starlette, listener: socket.socket) -> AsyncIterator[None]:
+    """Serve an application on a listening socket; requests in hand are answered before it ends."""
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, server_header=False, lifespan="off", timeout_graceful_shutdown=5
+    )
+    server = _Server(config)
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await task
+
+
+@contextlib.asynccontextmanager
+async def web(settings: Settings, url: str, listener: socket.socket) -> AsyncIterator[None]:
+    """Take deliveries in."""
+    async with open_journal(url) as journal, serving(web_app(settings, journal), listener):
+        _log.info("web up", address="%s:%s" % listener.getsockname()[:2], sources=sorted(settings.webhook_secrets))
+        yield
+
+
+@contextlib.asynccontextmanager
+async def worker(settings: Settings, url: str) -> AsyncIterator[None]:
+    """Work on runs; at the end those in hand finish their call and are given back."""
+    async with open_worker(settings, url) as parts:
+        answering = asyncio.create_task(parts.doorbells.run())
+        sweeping = asyncio.create_task(sweep_for_ever(parts.journal, parts.name))
+        keeping = asyncio.create_task(parts.engine.keep_leases())
+        _log.info("worker up", worker=parts.name)
+        try:
+            yield
+        finally:
+            parts.engine.stop()
+            await parts.doorbells.drain(DRAIN_S)
+            for task in (answering, sweeping, keeping):
+                task.cancel()
+            await asyncio.gather(answering, sweeping, keeping, return_exceptions=True)
+            _log.info("worker stopped", worker=parts.name)
+
+
+def stop_on_signals() -> asyncio.Event:
+    """Make an event that SIGINT or SIGTERM sets; a second signal ends the process at once."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_signal(number: signal.Signals) -> None:
+        if stop.is_set():
+            loop.remove_signal_handler(number)
+            signal.raise_signal(number)
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, on_signal, number)
+    return stop
