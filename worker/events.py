@@ -49,7 +49,7 @@ def read_json(body: bytes) -> Any:
     """
     try:
         value = json.loads(body.decode(), parse_constant=_refuse_constant)
-        json.dumps(value, ensure_ascii=False).encode()
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except RecursionError as error:
         raise ValueError("the JSON is nested too deeply") from error
     return value

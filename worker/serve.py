@@ -99,7 +99,8 @@ async def serving(app: Starlette, listener: socket.socket) -> AsyncIterator[None
 async def web(settings: Settings, url: str, listener: socket.socket) -> AsyncIterator[None]:
     """Take deliveries in."""
     async with open_journal(url) as journal, serving(web_app(settings, journal), listener):
-        _log.info("web up", address="%s:%s" % listener.getsockname()[:2], sources=sorted(settings.webhook_secrets))
+        host, port = listener.getsockname()[:2]
+        _log.info("web up", address=f"{host}:{port}", sources=sorted(settings.webhook_secrets))
         yield
 
 

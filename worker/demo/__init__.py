@@ -22,9 +22,10 @@ from worker.assemble import open_journal
 from worker.demo.story import Story
 from worker.errors import ParhelionError
 from worker.journal import Journal
-from worker.journal.records import ENDED, RunRecord
+from worker.journal.records import RunRecord
 from worker.serve import bind, stop_on_signals, valkey, web, worker
 from worker.settings import Settings
+from worker.watch import ended_run, routed_runs
 
 OPEN_TICKETS: Final = ("Printer on the second floor", "VPN drops every hour")
 _RUN_COMMAND: Final = "from worker.cli import main; main()"
@@ -114,16 +115,9 @@ async def _deliver(stage: _Stage, client: httpx.AsyncClient, name: str, headline
     answer.raise_for_status()
     receipt = answer.json()
     stage.story.received(json.loads(body), receipt, answer.status_code, perf_counter() - started)
-    return await _run_of(stage.journal, (receipt["accepted"] + receipt["duplicates"])[0])
-
-
-async def _run_of(journal: Journal, event_id: str) -> RunRecord:
-    """Wait for the end of the run that an event started, or that it repeats."""
-    while (stored := await journal.event(event_id) or {}).get("state") == "received":
-        await asyncio.sleep(0.05)
-    run_ids = json.loads(stored.get("runs", "[]")) or [stored.get("repeats", "")]
-    while (run := await journal.run(run_ids[0])) is None or run.state not in ENDED:
-        await asyncio.sleep(0.05)
+    (run_id, *_) = await routed_runs(stage.journal, (receipt["accepted"] + receipt["duplicates"])[0])
+    run = await ended_run(stage.journal, run_id)
+    assert run is not None
     return run
 
 
@@ -149,7 +143,8 @@ async def _look_alike(data_dir: Path) -> AsyncIterator[str]:
         stdout=asyncio.subprocess.PIPE,
         start_new_session=True,
     )
-    assert process.stdin and process.stdout
+    assert process.stdin
+    assert process.stdout
     try:
         line = await process.stdout.readline()
         if not line:
