@@ -80,7 +80,8 @@ class EmbeddedValkey:
         """Start the server again whenever it has died, until cancelled."""
         while True:
             await asyncio.sleep(WATCH_EVERY_S)
-            if self._is_dead():
+            # A look that was under way when the watch ended must not start what has just been stopped.
+            if self._users is not None and self._is_dead():
                 _log.warning("valkey died, starting it again")
                 try:
                     await asyncio.to_thread(self._revive)
