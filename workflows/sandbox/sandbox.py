@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from workflows.sandbox.faults import FaultInjector, Faults
+from workflows.sandbox.halopsa.api import create_record
 from workflows.sandbox.halopsa.clients import create_client
 from workflows.sandbox.halopsa.entities import ENTITIES
 from workflows.sandbox.halopsa.reference import reference_data
@@ -75,7 +76,7 @@ class Sandbox:
         """Put a record in as if a person had made it in HaloPSA.
 
         What HaloPSA makes by itself is made (a client's main site and its General User); then every given field holds,
-        computed ones (``hasbeenclosed``) and the ``id`` included.
+        computed ones (``hasbeenclosed``) and the ``id`` included. The state file gets it with the next `save`.
 
         Args:
             entity: the entity's name ("Tickets"), or a set-up list's ("Status").
@@ -94,9 +95,9 @@ class Sandbox:
         kind = next((known for known in ENTITIES if known.name == entity), None)
         if kind is None:
             raise ValueError(f"{entity} is not an entity")
-        planted = kind.create(self.store, dict(record))
-        given = {name: value for name, value in record.items() if not name.startswith("newclient_")}
-        self.store[entity].change(planted, given)
+        fields = kind.read(record, 0)
+        planted = create_record(self.store, kind, fields)
+        self.store[entity].change(planted, {name: fields[name] for name in fields.keys() & kind.computed})
         return planted["id"]
 
     def reset(self) -> None:

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 from workflows.sandbox.answers import Answer, Refused, json_answer, require
 from workflows.sandbox.faults import Faults
 from workflows.sandbox.halopsa.entities import ENTITIES, Entity
+from workflows.sandbox.halopsa.fields import merge_custom_fields
 from workflows.sandbox.halopsa.lists import Query, list_records
 from workflows.sandbox.halopsa.reference import API_AGENT, reference_data
 from workflows.sandbox.halopsa.store import Record, Store
@@ -55,6 +56,15 @@ def answer_request(
         case Entity(), "DELETE", [record_id]:
             return _delete(store, faults, entity, _find(store, entity, record_id, query))
     raise Refused(status=404)
+
+
+def create_record(store: Store, entity: Entity, fields: Record) -> Record:
+    """Create a record out of fields that were read, by the entity's rules.
+
+    Raises:
+        Refused: by those rules.
+    """
+    return entity.create(store, _with_custom_fields(store, fields, []))
 
 
 def _reference(store: Store, name: str, method: str, rest: list[str], query: Query) -> Answer:
@@ -129,9 +139,16 @@ def _write(store: Store, faults: Faults, entity: Entity, sent: Any, position: in
     if faults.refuse_inactive_writes:
         _refuse_inactive(store, entity, fields, record)
     if record is None:
-        return entity.create(store, fields)
-    entity.update(store, record, fields)
+        return create_record(store, entity, fields)
+    entity.update(store, record, _with_custom_fields(store, fields, record.get("customfields", [])))
     return record
+
+
+def _with_custom_fields(store: Store, fields: Record, stored: list[Record]) -> Record:
+    if "customfields" not in fields:
+        return fields
+    merged = merge_custom_fields(store.reference["FieldInfo"], stored, fields["customfields"])
+    return fields | {"customfields": merged}
 
 
 def _refuse_inactive(store: Store, entity: Entity, fields: Record, record: Record | None) -> None:

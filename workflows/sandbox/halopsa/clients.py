@@ -90,11 +90,6 @@ def show_client(store: Store, client: Record) -> Record:
     }
 
 
-def client_row(client: Record) -> Record:
-    """What a list keeps of a shown client: no notes, no custom fields."""
-    return client | {"notes": "", "customfields": []}
-
-
 def create_site(store: Store, sent: Record) -> Record:
     """Create a site with its General User; the first site of a client becomes its main site.
 
@@ -141,11 +136,11 @@ def show_site(store: Store, site: Record) -> Record:
 
 
 def site_row(site: Record) -> Record:
-    """What a list keeps of a shown site: the delivery address in flat names, its fifth line the postcode."""
+    """A shown site as lists hold it: the delivery address in flat names, its fifth line the postcode."""
     address = site["delivery_address"]
     flat = {f"delivery_address_line{n}": address[line] for n, line in enumerate(ADDRESS_LINES, 1)}
-    hidden = ("delivery_address", "invoice_address", "notes")
-    return {name: value for name, value in site.items() if name not in hidden} | flat
+    nested = ("delivery_address", "invoice_address")
+    return {name: value for name, value in site.items() if name not in nested} | flat
 
 
 def create_user(store: Store, sent: Record) -> Record:

@@ -21,7 +21,8 @@ class Entity:
         create: stores a new record by HaloPSA's rules.
         update: changes a stored record by HaloPSA's rules.
         show: gives a record the names and states that follow from others.
-        row: what a list keeps of a shown record.
+        row: gives a shown record the form that it has in lists.
+        on_request: query name → the field that lists leave out unless the query says ``true``.
         filters: query name → the field whose value must be among the query's comma-separated numbers.
         flags: query name → what must hold for the record when the query says ``true``.
         searched: the fields that ``search`` looks into.
@@ -40,6 +41,7 @@ class Entity:
     update: Callable[[Store, Record, Record], None]
     show: Callable[[Store, Record], Record]
     row: Callable[[Record], Record] = dict
+    on_request: Mapping[str, str] = field(default_factory=dict)
     filters: Mapping[str, str] = field(default_factory=dict)
     flags: Mapping[str, Callable[[Record], bool]] = field(default_factory=dict)
     searched: tuple[str, ...] = ()
@@ -59,7 +61,7 @@ ENTITIES = (
         create=clients.create_client,
         update=clients.update_client,
         show=clients.show_client,
-        row=clients.client_row,
+        on_request={"includenotes": "notes"},
         filters={"toplevel_id": "toplevel_id"},
         searched=("name",),
         advanced=("name",),
@@ -74,6 +76,7 @@ ENTITIES = (
         update=clients.update_site,
         show=clients.show_site,
         row=clients.site_row,
+        on_request={"includenotes": "notes"},
         filters={"client_id": "client_id", "site_id": "id"},
         searched=("name",),
         order="name",

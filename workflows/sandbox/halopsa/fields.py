@@ -56,6 +56,22 @@ def read_address(sent: Record) -> Record:
     return {line: str(sent.get(line) or "") for line in ADDRESS_LINES}
 
 
+def merge_custom_fields(known: list[Record], stored: list[Record], sent: list[Any]) -> list[Record]:
+    """The custom fields of a record after a write.
+
+    Args:
+        known: the custom fields that are set up (``FieldInfo``); others are dropped without a word.
+        stored: the record's, before.
+        sent: objects with ``value``, and with ``id`` or ``name``.
+    """
+    merged = {custom["id"]: custom for custom in stored}
+    for custom in sent:
+        for field in known:
+            if custom.get("id") == field["id"] or custom.get("name") == field["name"]:
+                merged[field["id"]] = {"id": field["id"], "name": field["name"], "value": custom.get("value")}
+    return list(merged.values())
+
+
 def read_moment(value: object) -> datetime | None:
     """A date that HaloPSA keeps (no zone means UTC); None for its ways to say "never"."""
     moment = datetime.fromisoformat(str(value)) if value else None

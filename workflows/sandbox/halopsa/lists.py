@@ -1,7 +1,7 @@
 """Lists: filters, order, pages and envelopes."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -32,28 +32,30 @@ def list_records(store: Store, entity: Entity, query: Query, *, page_cap: int) -
     Raises:
         Refused: a number is none, or ``advanced_search`` names a field that it does not allow.
     """
-    rows = _ordered(entity, query, _searched(entity, query, _filtered(store, entity, query)))
+    found = _searched(entity, query, _filtered(store, entity, query))
+    rows = _ordered(entity, query, _by_state(entity, query, found))
     page, envelope = _page(query, rows, min(page_cap, entity.page_cap or page_cap))
-    return envelope | {entity.key: [entity.row(entity.show(store, record)) for record in page]}
+    return envelope | {entity.key: [_row(entity, query, entity.show(store, record)) for record in page]}
 
 
 def _filtered(store: Store, entity: Entity, query: Query) -> list[Record]:
     table = store[entity.name]
-    wanted = {field: _numbers(name, query[name]) for name, field in entity.filters.items() if name in query}
-    start = next((field for field in wanted if table.is_indexed(field)), None)
-    if start:
-        found = [record for value in wanted.pop(start) for record in table.where(start, value)]
+    wanted = [(field, _numbers(name, query[name])) for name, field in entity.filters.items() if name in query]
+    indexed = next(((field, values) for field, values in wanted if table.is_indexed(field)), None)
+    if indexed:
+        field, values = indexed
+        found = [record for value in values for record in table.where(field, value)]
     else:
         found = list(table.rows.values())
-    for field, values in wanted.items():
+    for field, values in wanted:
         found = [record for record in found if record.get(field) in values]
+    return found
+
+
+def _by_state(entity: Entity, query: Query, found: list[Record]) -> list[Record]:
     for name, holds in entity.flags.items():
         if _true(query.get(name, "")):
             found = [record for record in found if holds(record)]
-    return _by_activity(query, found)
-
-
-def _by_activity(query: Query, found: list[Record]) -> list[Record]:
     default = f"{query.get('includeactive', 'true')},{query.get('includeinactive', 'false')}"
     active, _, inactive = query.get("activeinactive", default).partition(",")
     shown = {True: _true(active), False: _true(inactive)}
@@ -62,18 +64,16 @@ def _by_activity(query: Query, found: list[Record]) -> list[Record]:
 
 def _searched(entity: Entity, query: Query, found: list[Record]) -> list[Record]:
     if text := query.get("search", "").lower():
-        found = [
-            record for record in found if any(text in str(record.get(field, "")).lower() for field in entity.searched)
-        ]
+        found = _unique(record for name in entity.searched for record in found if text in record.get(name, "").lower())
     for condition in _conditions(entity, query.get("advanced_search", "")):
-        field, value = condition["filter_name"], str(condition["filter_value"]).lower()
-        exactly = condition.get("filter_type") == _EQUALS
-        found = [
-            record
-            for record in found
-            if (value == str(record.get(field, "")).lower() if exactly else value in str(record.get(field, "")).lower())
-        ]
+        name, text = condition["filter_name"], str(condition["filter_value"]).lower()
+        matches = str.__eq__ if condition["filter_type"] == _EQUALS else str.__contains__
+        found = [record for record in found if matches(record.get(name, "").lower(), text)]
     return found
+
+
+def _unique(found: Iterable[Record]) -> list[Record]:
+    return list({record["id"]: record for record in found}.values())
 
 
 def _conditions(entity: Entity, text: str) -> list[dict[str, Any]]:
@@ -113,6 +113,18 @@ def _page(query: Query, rows: list[Record], cap: int) -> tuple[list[Record], Rec
     size = min(max(_number(query, "page_size", ROWS_BY_DEFAULT), 1), cap)
     envelope = {"page_no": number, "page_size": size, "record_count": len(rows)}
     return rows[(number - 1) * size : number * size], envelope
+
+
+def _row(entity: Entity, query: Query, shown: Record) -> Record:
+    """What a list keeps of a shown record; custom fields come only by the ids in ``include_custom_fields``."""
+    row = entity.row(shown)
+    for name, field in entity.on_request.items():
+        if not _true(query.get(name, "")):
+            row.pop(field, None)
+    if "customfields" in row:
+        ids = _numbers("include_custom_fields", query.get("include_custom_fields", "0"))
+        row["customfields"] = [custom for custom in row["customfields"] if custom["id"] in ids]
+    return row
 
 
 def _number(query: Query, name: str, default: int) -> int:

@@ -34,7 +34,7 @@ class Table:
         record_id = record.get("id") or self._next_id
         if record_id in self.rows:
             raise ValueError(f"id {record_id} is taken")
-        record = {**record, "id": record_id}
+        record = {"id": record_id} | record | {"id": record_id}
         if (record_id - self._next_id) * self._step >= 0:
             self._next_id = record_id + self._step
         self.rows[record_id] = record

@@ -47,11 +47,14 @@ def create_ticket(store: Store, sent: Record) -> Record:
         Refused: there is no summary, or client, site and user do not belong together.
     """
     require(sent.get("summary"), "Please enter a Summary")
-    place = _place(store, sent)
     now = store.now()
     dates = {"dateoccurred": now, "datecreated": now, "last_update": now}
-    ticket = _TICKET_DEFAULTS | {"status_id": _initial_status(store, sent)} | dates | sent | place
-    return store["Tickets"].add(ticket)
+    ticket = store["Tickets"].add(
+        _TICKET_DEFAULTS | {"status_id": _initial_status(store, sent)} | dates | sent | _place(store, sent)
+    )
+    if ticket["status_id"] in CLOSED_STATUSES:
+        store["Tickets"].change(ticket, {"hasbeenclosed": True, "dateclosed": now})
+    return ticket
 
 
 def update_ticket(store: Store, ticket: Record, sent: Record) -> None:
@@ -62,9 +65,8 @@ def update_ticket(store: Store, ticket: Record, sent: Record) -> None:
     """
     if "status_id" in sent:
         require({"tickettype_id", "client_id"} <= sent.keys(), NOT_FOUND)
-    if "client_id" in sent:
-        require(sent["client_id"] in store["Client"], NO_CLIENT)
-    changes = sent | _closing(store, ticket, sent)
+    moved = sent.get("client_id", ticket["client_id"]) != ticket["client_id"]
+    changes = sent | (_place(store, sent) if moved else {}) | _closing(store, ticket, sent)
     store["Tickets"].change(ticket, changes | {"last_update": store.now()})
 
 
