@@ -34,6 +34,9 @@ from worker.errors import ParhelionError
 START_WITHIN_S: Final = 60.0
 WATCH_EVERY_S: Final = 0.25
 
+_LEFT_TO_OTHERS: Final[list[subprocess.Popen[bytes]]] = []
+"""Servers that others still use: dropping the handle would look like a forgotten child."""
+
 _log = structlog.stdlib.get_logger("embedded")
 
 
@@ -73,6 +76,8 @@ class EmbeddedValkey:
             alone = _try_lock(self._users)
             if alone:
                 self._shut_down()
+            elif self._child is not None:
+                _LEFT_TO_OTHERS.append(self._child)
             os.close(self._users)
             self._users = None
 

@@ -408,7 +408,9 @@ async def test_only_one_worker_gets_a_run(world: World) -> None:
 @pytest.mark.parametrize("version", [2, 0])
 async def test_a_run_of_an_unknown_version_waits_for_code(world: World, version: int) -> None:
     run = await world.receive("a")
-    await world.redis.hset(f"ph:run:{run}", "version", str(version))
+    async with world.redis.pipeline() as pipe:
+        pipe.hset(f"ph:run:{run}", "version", str(version))
+        await pipe.execute()
 
     await world.engine.advance(run)
 
