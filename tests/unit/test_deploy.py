@@ -124,3 +124,8 @@ def test_what_the_image_is_built_from_is_enough(tmp_path: Path) -> None:
     assert (tmp_path / "requirements.lock").exists()
     build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel"]
     subprocess.run(build, cwd=tmp_path, check=True, capture_output=True)
+
+
+def test_the_example_names_the_sandbox_where_it_listens() -> None:
+    port = SERVICES["sandbox"]["command"][-1].rpartition(":")[2]
+    assert f"# {PREFIX}HALO_URL=http://sandbox:{port}\n" in (DEPLOY / "compose.env.example").read_text()
