@@ -23,7 +23,8 @@ def _load() -> dict[str, dict[str, str]]:
     }
 
 
-_FIELDS = _load()
+FIELDS = _load()
+"""Entity → field → kind of value."""
 
 
 def read_fields(entity: str, sent: Any, position: int) -> Record:
@@ -43,7 +44,7 @@ def read_fields(entity: str, sent: Any, position: int) -> Record:
         raise Refused({f"[{position}]": ["The input was not valid."]})
     if "id" in sent and sent["id"] is None:
         raise Refused({f"[{position}].id": ["The value '' is not valid."]})
-    kinds = _FIELDS[entity]
+    kinds = FIELDS[entity]
     return {
         name: _READERS[kinds[name]](value, f"[{position}].{name}")
         for name, value in sent.items()

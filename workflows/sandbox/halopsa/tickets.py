@@ -108,7 +108,7 @@ def create_action(store: Store, sent: Record) -> Record:
     if new_status > 0:
         changes = {"status_id": new_status}
         store["Tickets"].change(ticket, changes | _closing(store, ticket, changes) | {"last_update": store.now()})
-    stamp = {"datetime": store.now(), "who": store.name_of("Agent", API_AGENT), "who_agentid": API_AGENT}
+    stamp = {"datetime": store.now(), "who_agentid": API_AGENT}
     return store["Actions"].add(_ACTION_DEFAULTS | stamp | sent | outcome)
 
 
