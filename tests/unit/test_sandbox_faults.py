@@ -10,14 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from workflows.sandbox import Faults, RateLimit, Sandbox, sandbox_app
-
-CREDENTIALS = {
-    "grant_type": "client_credentials",
-    "client_id": "parhelion",
-    "client_secret": "sandbox-secret",
-    "scope": "all",
-}
+from tests.unit.halo_caller import CREDENTIALS, calling
+from workflows.sandbox import Faults, RateLimit, Sandbox
 
 
 class Clock:
@@ -40,11 +34,8 @@ def sandbox(clock: Clock) -> Sandbox:
 
 @pytest.fixture
 async def http(sandbox: Sandbox) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(sandbox_app(sandbox))
-    async with httpx.AsyncClient(transport=transport, base_url="http://halo.test") as client:
-        granted = await client.post("/auth/token", data=CREDENTIALS)
-        client.headers["Authorization"] = f"Bearer {granted.json()['access_token']}"
-        yield client
+    async with calling(sandbox) as caller:
+        yield caller.http
 
 
 async def create(http: httpx.AsyncClient, name: str = "Acme") -> httpx.Response:
@@ -221,6 +212,11 @@ async def test_records_are_planted_over_http(http: httpx.AsyncClient, sandbox: S
     assert (await http.get("/api/Site?client_id=29")).json()["record_count"] == 1
 
 
+def test_new_ids_come_after_every_planted_one(sandbox: Sandbox) -> None:
+    planted = [sandbox.plant("Client", {"id": 29, "name": "A"}), sandbox.plant("Client", {"id": 5, "name": "B"})]
+    assert [*planted, sandbox.plant("Client", {"name": "C"})] == [29, 5, 30]
+
+
 @pytest.mark.parametrize(
     "seed",
     [{"Ticket": [{}]}, {"Tickets": [{}]}, {"Tickets": 1}, {"Client": [{"id": 1, "name": "x"}]}, {"Status": [{}]}],
@@ -244,12 +240,10 @@ async def test_reset_begins_anew(http: httpx.AsyncClient, sandbox: Sandbox) -> N
 async def test_the_state_outlives_the_process(tmp_path: Path) -> None:
     kept = tmp_path / "halo.json"
     first = Sandbox(kept)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(sandbox_app(first)), base_url="http://halo") as http:
-        granted = await http.post("/auth/token", data=CREDENTIALS)
-        http.headers["Authorization"] = f"Bearer {granted.json()['access_token']}"
-        client = (await create(http)).json()
+    async with calling(first) as halo:
+        client = (await create(halo.http)).json()
         assert json.loads(kept.read_text()) == first.state()
-        await http.post("/api/Client", json=[{"id": client["id"], "inactive": True}])
+        await halo.post("Client", {"id": client["id"], "inactive": True})
     second = Sandbox(kept)
     assert second.state() == first.state()
     assert second.plant("Client", {"name": "Beta"}) == client["id"] + 1
