@@ -13,7 +13,6 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from pydantic import SecretStr
 from starlette.applications import Starlette
-from workflows.registry import WORKFLOWS
 
 from webhooks.app import webhook_app
 from webhooks.sources import secret_problem
@@ -24,26 +23,38 @@ from worker.events import Event
 from worker.inbox import Inbox
 from worker.jobs import DoorbellWorker, encode_doorbell
 from worker.journal import Journal
+from worker.journal.reading import Reader
+from worker.journal.scripts import Scripts
 from worker.settings import PREFIX, WEBHOOK_SECRET, BadSettings, Settings
 from worker.store import BRISK_TRIES, PATIENT_TRIES, store_client
 from workflows.halopsa.client import Halo, HaloConnection
+from workflows.registry import WORKFLOWS
 
 DOORBELL: Final = encode_doorbell()
 
 
+@dataclass(frozen=True, slots=True)
+class Store:
+    """The parts of the journal on one connection."""
+
+    journal: Journal
+    reader: Reader
+
+
 @asynccontextmanager
-async def open_journal(url: str, *, tries: int = BRISK_TRIES) -> AsyncIterator[Journal]:
+async def open_store(url: str, *, tries: int = BRISK_TRIES) -> AsyncIterator[Store]:
     """Open the journal at an address for a while."""
     client = store_client(url, tries=tries)
+    scripts = Scripts(client, DOORBELL)
     try:
-        yield Journal(client, DOORBELL)
+        yield Store(Journal(scripts), Reader(scripts))
     finally:
         await client.aclose(close_connection_pool=True)
 
 
-def inbox_of(journal: Journal) -> Inbox:
+def inbox_of(store: Store) -> Inbox:
     """Make the inbox in front of a journal."""
-    return Inbox(journal, WORKFLOWS, hydrate)
+    return Inbox(store.journal, store.reader, WORKFLOWS, hydrate)
 
 
 async def hydrate(event: Event) -> Event:
@@ -77,36 +88,36 @@ def check_worker(settings: Settings) -> None:
         raise BadSettings(missing)
 
 
-def web_app(settings: Settings, journal: Journal) -> Starlette:
+def web_app(settings: Settings, store: Store) -> Starlette:
     """Build the public web application."""
 
     async def show_metrics() -> tuple[bytes, str]:
-        return generate_latest() + await _journal_metrics(journal), CONTENT_TYPE_LATEST
+        return generate_latest() + await _journal_metrics(store.reader), CONTENT_TYPE_LATEST
 
     return webhook_app(
-        inbox=inbox_of(journal),
+        inbox=inbox_of(store),
         secrets={
             source: [secret.get_secret_value() for secret in secrets]
             for source, secrets in settings.webhook_secrets.items()
         },
         max_body_bytes=settings.max_body_bytes,
-        ready=journal.ping,
+        ready=store.reader.ping,
         metrics=show_metrics,
         now=lambda: datetime.now(UTC),
         on_delivery=lambda source, outcome: metrics.DELIVERIES.labels(source, outcome).inc(),
     )
 
 
-async def _journal_metrics(journal: Journal) -> bytes:
+async def _journal_metrics(reader: Reader) -> bytes:
     registry = CollectorRegistry()
     runs = Gauge("parhelion_runs", "Runs in the journal by state.", ["state"], registry=registry)
-    store = Gauge("parhelion_store_up", "Whether Valkey answers.", registry=registry)
+    answers = Gauge("parhelion_store_up", "Whether Valkey answers.", registry=registry)
     try:
-        for state, number in (await journal.counts()).items():
+        for state, number in (await reader.counts()).items():
             runs.labels(state).set(number)
-        store.set(1)
+        answers.set(1)
     except StoreUnavailable:
-        store.set(0)
+        answers.set(0)
     return generate_latest(registry)
 
 
@@ -125,9 +136,9 @@ async def open_worker(settings: Settings, url: str) -> AsyncIterator[WorkerParts
     """Put a worker together, and take it apart at the end."""
     name = f"{socket.gethostname()}:{os.getpid()}"
     halo = halo_connection(settings)
-    async with open_journal(url, tries=PATIENT_TRIES) as journal:
-        engine = Engine(journal, WORKFLOWS, halo.for_run, worker=name)
-        inbox = inbox_of(journal)
+    async with open_store(url, tries=PATIENT_TRIES) as store:
+        engine = Engine(store.journal, WORKFLOWS, halo.for_run, worker=name)
+        inbox = inbox_of(store)
 
         async def answer(subject: str) -> None:
             kind, _, identity = subject.partition("/")
@@ -137,7 +148,7 @@ async def open_worker(settings: Settings, url: str) -> AsyncIterator[WorkerParts
 
         doorbells = DoorbellWorker(url, answer, slots=settings.worker_slots)
         try:
-            yield WorkerParts(name, journal, engine, doorbells)
+            yield WorkerParts(name, store.journal, engine, doorbells)
         finally:
             await doorbells.close()
             await halo.aclose()

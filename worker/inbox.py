@@ -12,6 +12,7 @@ from worker import metrics
 from worker.errors import NeedsOperator, RetryLater
 from worker.events import Event
 from worker.journal import Journal, NewRun, Receipt
+from worker.journal.reading import Reader
 from worker.journal.records import read_event
 from worker.run import Workflow
 
@@ -28,12 +29,14 @@ class Inbox:
 
     Args:
         journal: where they are stored.
+        reader: gives them out again.
         workflows: what an event may start.
         hydrate: completes an event whose sender gives ids only; the others come back as they are.
     """
 
-    def __init__(self, journal: Journal, workflows: Sequence[Workflow[Any]], hydrate: Hydrate) -> None:
+    def __init__(self, journal: Journal, reader: Reader, workflows: Sequence[Workflow[Any]], hydrate: Hydrate) -> None:
         self._journal = journal
+        self._reader = reader
         self._workflows = workflows
         self._hydrate = hydrate
 
@@ -51,7 +54,7 @@ class Inbox:
         Raises:
             StoreUnavailable: the store does not answer; the sweep rings again.
         """
-        stored = await self._journal.event(event_id)
+        stored = await self._reader.event(event_id)
         if stored is None:
             return []
         if stored["state"] != "received":

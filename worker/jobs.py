@@ -19,7 +19,7 @@ from arq.worker import Worker, func
 from redis.exceptions import RedisError
 
 from worker.errors import StoreUnavailable
-from worker.journal import Doorbell
+from worker.journal.scripts import Doorbell
 from worker.store import PATIENT_TRIES, store_pool
 
 POLL_S: Final = 0.02

@@ -11,7 +11,7 @@ import structlog
 import uvicorn
 from starlette.applications import Starlette
 
-from worker.assemble import open_journal, open_worker, web_app
+from worker.assemble import open_store, open_worker, web_app
 from worker.embedded import EmbeddedValkey, only_one
 from worker.errors import ParhelionError
 from worker.settings import Settings
@@ -98,7 +98,7 @@ async def serving(app: Starlette, listener: socket.socket) -> AsyncIterator[None
 @contextlib.asynccontextmanager
 async def web(settings: Settings, url: str, listener: socket.socket) -> AsyncIterator[None]:
     """Take deliveries in."""
-    async with open_journal(url) as journal, serving(web_app(settings, journal), listener):
+    async with open_store(url) as store, serving(web_app(settings, store), listener):
         host, port = listener.getsockname()[:2]
         _log.info("web up", address=f"{host}:{port}", sources=sorted(settings.webhook_secrets))
         yield

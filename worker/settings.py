@@ -110,7 +110,7 @@ def _read_files(values: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
         if plain in values:
             problems.append(f"{PREFIX}{name}: {PREFIX}{plain} is set too; keep one of them")
         try:
-            read[plain] = Path(values[name]).read_text().strip()
+            read[plain] = Path(read.pop(name)).read_text().strip()
         except (OSError, UnicodeDecodeError) as error:
             problems.append(f"{PREFIX}{name}: cannot be read: {error}")
     return read, problems

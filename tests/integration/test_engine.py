@@ -15,6 +15,8 @@ from worker.events import Event
 from worker.inbox import Inbox
 from worker.jobs import encode_doorbell
 from worker.journal import Journal
+from worker.journal.reading import Reader
+from worker.journal.scripts import Scripts
 from worker.run import Route, Run, Workflow
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -68,9 +70,10 @@ class World:
         self.redis = redis
         self.outside = Outside()
         self.plan: Callable[[Services, Event], Awaitable[Any]] = two_writes
-        self.journal = Journal(redis, encode_doorbell(), clock="return tonumber(redis.call('GET', 'test:now'))")
+        scripts = Scripts(redis, encode_doorbell(), clock="return tonumber(redis.call('GET', 'test:now'))")
+        self.journal, self.reader = Journal(scripts), Reader(scripts)
         self.workflows = [Workflow("toy", 1, "toy.event", _route, self._run_plan)]
-        self.inbox = Inbox(self.journal, self.workflows, _as_it_is)
+        self.inbox = Inbox(self.journal, self.reader, self.workflows, _as_it_is)
         self.engine = self.worker("worker-1")
 
     def worker(self, name: str) -> Engine[Services]:
@@ -90,7 +93,7 @@ class World:
         return runs[0] if runs else ""
 
     async def show(self, run_id: str) -> dict[str, Any]:
-        record = await self.journal.run(run_id)
+        record = await self.reader.run(run_id)
         assert record is not None
         return record.details()
 
@@ -134,7 +137,7 @@ async def test_the_same_event_twice_is_one_event_and_one_run(world: World) -> No
     again = await world.receive("a")
 
     assert (bool(first), again) == (True, "")
-    assert len(await world.journal.runs()) == 1
+    assert len(await world.reader.runs()) == 1
 
 
 async def test_the_same_fact_under_another_delivery_starts_nothing_and_says_why(world: World) -> None:
@@ -142,7 +145,7 @@ async def test_the_same_fact_under_another_delivery_starts_nothing_and_says_why(
     await world.engine.advance(first)
 
     assert await world.receive("b", fact="deal-1") == ""
-    event = await world.journal.event("test:b")
+    event = await world.reader.event("test:b")
     assert event is not None
     assert event["state"] == "ignored"
     assert first in event["reason"]
@@ -153,7 +156,7 @@ async def test_one_id_with_another_body_is_kept_as_an_event_of_its_own(world: Wo
     mended = await world.receive("a", fact="mended")
 
     assert mended
-    assert len(await world.journal.events()) == 2
+    assert len(await world.reader.events()) == 2
 
 
 async def test_a_failed_run_names_the_step_and_does_not_block_a_repeat_of_the_fact(world: World) -> None:
@@ -265,7 +268,7 @@ async def test_a_later_run_that_only_read_yields_and_reads_again(world: World) -
     later = await world.receive("later")
     await world.engine.advance(later)
     assert world.outside.written == []
-    earlier = (await world.journal.runs())[0].id
+    earlier = (await world.reader.runs())[0].id
     await world.engine.advance(earlier)
     await world.engine.advance(later)
 

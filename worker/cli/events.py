@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from worker.cli.output import Format, Output, show_fields, show_json, show_list, stop
-from worker.cli.store import with_journal
+from worker.cli.store import with_store
 from worker.journal.records import iso
 
 TABLE_LIMIT = 50
@@ -23,7 +23,7 @@ def list_events(
     """List the newest events and what became of them."""
     if limit is None and output is Format.TABLE:
         limit = TABLE_LIMIT
-    found = with_journal(lambda journal: journal.events(limit))
+    found = with_store(lambda store: store.reader.events(limit))
     show_list([_summary(event_id, fields) for event_id, fields in found], COLUMNS, output)
 
 
@@ -33,7 +33,7 @@ def show(
     output: Output = Format.TABLE,
 ) -> None:
     """Show an event with its payload."""
-    fields = with_journal(lambda journal: journal.event(event_id))
+    fields = with_store(lambda store: store.reader.event(event_id))
     if fields is None:
         stop(f"there is no event {event_id}: `parhelion events list` shows those there are", 4)
     details = {**_summary(event_id, fields), "payload": json.loads(fields["body"])}

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from worker.cli.output import Format, Output, show_fields, show_json, show_list, stop
-from worker.cli.store import with_journal
-from worker.journal import Journal
+from worker.cli.store import with_store
+from worker.journal.reading import Reader
 from worker.journal.records import RUN_STATES, RunRecord
 from worker.watch import ended_run
 
@@ -32,14 +32,14 @@ def list_runs(
         stop(f"there is no state {state!r}: choose one of {', '.join(RUN_STATES)}", 2)
     if limit is None and output is Format.TABLE:
         limit = TABLE_LIMIT
-    found = with_journal(lambda journal: journal.runs(limit, state=state))
+    found = with_store(lambda store: store.reader.runs(limit, state=state))
     show_list([run.summary() for run in found], COLUMNS, output)
 
 
 @app.command()
 def show(run_id: RunId, output: Output = Format.TABLE) -> None:
     """Show a run with its steps, input, result and history."""
-    show_run(with_journal(lambda journal: find(journal, run_id)), output)
+    show_run(with_store(lambda store: find(store.reader, run_id)), output)
 
 
 @app.command()
@@ -49,25 +49,25 @@ def wait(
     output: Output = Format.TABLE,
 ) -> None:
     """Wait until a run has ended, and show it."""
-    run = with_journal(lambda journal: wait_for(journal, run_id, timeout))
+    run = with_store(lambda store: wait_for(store.reader, run_id, timeout))
     show_run(run, output)
     raise typer.Exit(exit_code([run]))
 
 
-async def find(journal: Journal, run_id: str) -> RunRecord:
+async def find(reader: Reader, run_id: str) -> RunRecord:
     """Read a run, or end the command with exit code 4."""
-    run = await journal.run(run_id)
+    run = await reader.run(run_id)
     if run is None:
         stop(f"there is no run {run_id}: `parhelion runs list` shows those there are", 4)
     return run
 
 
-async def wait_for(journal: Journal, run_id: str, timeout: float) -> RunRecord:  # noqa: ASYNC109 - it is the user's own limit
+async def wait_for(reader: Reader, run_id: str, timeout: float) -> RunRecord:  # noqa: ASYNC109 - it is the user's own limit
     """Wait for a run's end; after `timeout` seconds the run as it is then."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(timeout):
-            await ended_run(journal, run_id)
-    return await find(journal, run_id)
+            await ended_run(reader, run_id)
+    return await find(reader, run_id)
 
 
 def exit_code(waited_for: list[RunRecord]) -> int:

@@ -6,10 +6,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
-from worker.assemble import open_journal
+from worker.assemble import Store, open_store
 from worker.cli.output import stop
 from worker.embedded import EmbeddedValkey
-from worker.journal import Journal
 from worker.log import set_up_logging
 from worker.settings import Settings, read_settings
 
@@ -23,22 +22,22 @@ def settings() -> Settings:
     return found
 
 
-def with_journal(work: Callable[[Journal], Awaitable[T]]) -> T:
-    """Do some work on the journal of the environment's settings."""
+def with_store(work: Callable[[Store], Awaitable[T]]) -> T:
+    """Do some work on the store of the environment's settings."""
 
     async def connected() -> T:
-        async with journal_of(settings()) as journal:
-            return await work(journal)
+        async with store_of(settings()) as store:
+            return await work(store)
 
     return asyncio.run(connected())
 
 
 @asynccontextmanager
-async def journal_of(found: Settings) -> AsyncIterator[Journal]:
-    """Open the journal; an idle data directory's Valkey is started for the time."""
+async def store_of(found: Settings) -> AsyncIterator[Store]:
+    """Open the store; an idle data directory's Valkey is started for the time."""
     if found.redis_url is not None:
-        async with open_journal(found.redis_url.get_secret_value()) as journal:
-            yield journal
+        async with open_store(found.redis_url.get_secret_value()) as store:
+            yield store
         return
     if not (found.data_dir / "valkey.json").exists():
         stop(
@@ -49,7 +48,7 @@ async def journal_of(found: Settings) -> AsyncIterator[Journal]:
     server = EmbeddedValkey(found.data_dir)
     url = await asyncio.to_thread(server.start)
     try:
-        async with open_journal(url) as journal:
-            yield journal
+        async with open_store(url) as store:
+            yield store
     finally:
         await asyncio.to_thread(server.stop)

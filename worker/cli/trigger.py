@@ -10,12 +10,11 @@ from typing import Annotated
 
 import typer
 
-from worker.assemble import inbox_of
+from worker.assemble import Store, inbox_of
 from worker.cli.output import Format, Output, show_json, show_list, stop
 from worker.cli.runs import COLUMNS, exit_code, wait_for
-from worker.cli.store import with_journal
+from worker.cli.store import with_store
 from worker.events import Event, canonical_event, read_json
-from worker.journal import Journal
 from worker.journal.records import RunRecord
 from worker.watch import routed_runs
 
@@ -33,9 +32,9 @@ def trigger(
     """Hand in a canonical event, as a webhook would."""
     event = _read(file)
     if not wait:
-        _report_receipt(*with_journal(lambda journal: _hand_in(journal, event)), output)
+        _report_receipt(*with_store(lambda store: _hand_in(store, event)), output)
         return
-    runs = with_journal(lambda journal: _hand_in_and_wait(journal, event, timeout))
+    runs = with_store(lambda store: _hand_in_and_wait(store, event, timeout))
     if output is Format.JSON:
         show_json([run.details() for run in runs])
     else:
@@ -55,23 +54,23 @@ def _read(file: Path) -> Event:
         stop(f"{file} is not a canonical event: {error}", 2)
 
 
-async def _hand_in(journal: Journal, event: Event) -> tuple[str, bool, bool]:
-    receipt = await inbox_of(journal).accept([event])
-    return (*receipt.accepted, *receipt.duplicates)[0], bool(receipt.accepted), bool(await journal.workers())
+async def _hand_in(store: Store, event: Event) -> tuple[str, bool, bool]:
+    receipt = await inbox_of(store).accept([event])
+    return (*receipt.accepted, *receipt.duplicates)[0], bool(receipt.accepted), bool(await store.reader.workers())
 
 
-async def _hand_in_and_wait(journal: Journal, event: Event, timeout: float) -> list[RunRecord]:  # noqa: ASYNC109 - it is the user's own limit
-    event_id, _, worked_on = await _hand_in(journal, event)
+async def _hand_in_and_wait(store: Store, event: Event, timeout: float) -> list[RunRecord]:  # noqa: ASYNC109 - it is the user's own limit
+    event_id, _, worked_on = await _hand_in(store, event)
     if not worked_on:
         stop(f"event {event_id} is stored, but no worker is up to wait for: start `parhelion up`", 3)
     runs: list[str] = []
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(timeout):
-            runs = await routed_runs(journal, event_id)
+            runs = await routed_runs(store.reader, event_id)
     if not runs:
-        stored = await journal.event(event_id) or {}
+        stored = await store.reader.event(event_id) or {}
         stop(f"event {event_id}: {stored.get('reason') or stored.get('error') or 'not routed in time'}", 1)
-    return list(await asyncio.gather(*(wait_for(journal, run, timeout) for run in runs)))
+    return list(await asyncio.gather(*(wait_for(store.reader, run, timeout) for run in runs)))
 
 
 def _report_receipt(event_id: str, new: bool, worked_on: bool, output: Format) -> None:

@@ -18,10 +18,10 @@ import httpx
 from pydantic import SecretStr
 
 from webhooks.signatures import sign_standard
-from worker.assemble import open_journal
+from worker.assemble import open_store
 from worker.demo.story import Story
 from worker.errors import ParhelionError
-from worker.journal import Journal
+from worker.journal.reading import Reader
 from worker.journal.records import RunRecord
 from worker.serve import bind, stop_on_signals, valkey, web, worker
 from worker.settings import Settings
@@ -38,7 +38,7 @@ class _Stage:
     web: str
     halo: str
     secret: str
-    journal: Journal
+    reader: Reader
     story: Story
 
 
@@ -58,11 +58,11 @@ async def run_demo(found: Settings, *, once: bool) -> int:
         equipped, secret, token = _equip(found, halo)
         await stack.enter_async_context(worker(equipped, url))
         await stack.enter_async_context(web(equipped, url, listener))
-        journal = await stack.enter_async_context(open_journal(url))
+        reader = (await stack.enter_async_context(open_store(url))).reader
         host, port = listener.getsockname()[:2]
-        stage = _Stage(f"http://{host}:{port}", halo, secret, journal, story)
+        stage = _Stage(f"http://{host}:{port}", halo, secret, reader, story)
         story.introduce(stage.web, halo, found.data_dir)
-        telling = asyncio.create_task(story.follow(journal))
+        telling = asyncio.create_task(story.follow(reader))
         stack.callback(telling.cancel)
         return await _until(stopping, _play_and_stay(stage, token, once=once))
 
@@ -81,7 +81,7 @@ async def _until(stopping: asyncio.Event, play: Any) -> int:
 
 async def _play_and_stay(stage: _Stage, token: str, *, once: bool) -> int:
     runs = await _play(stage)
-    await stage.story.catch_up(stage.journal)
+    await stage.story.catch_up(stage.reader)
     code = 0 if all(run.state == "succeeded" for run in runs) else 1
     stage.story.conclude(runs)
     if once:
@@ -115,8 +115,8 @@ async def _deliver(stage: _Stage, client: httpx.AsyncClient, name: str, headline
     answer.raise_for_status()
     receipt = answer.json()
     stage.story.received(json.loads(body), receipt, answer.status_code, perf_counter() - started)
-    (run_id, *_) = await routed_runs(stage.journal, (receipt["accepted"] + receipt["duplicates"])[0])
-    run = await ended_run(stage.journal, run_id)
+    (run_id, *_) = await routed_runs(stage.reader, (receipt["accepted"] + receipt["duplicates"])[0])
+    run = await ended_run(stage.reader, run_id)
     assert run is not None
     return run
 

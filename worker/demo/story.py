@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from worker.errors import StoreUnavailable
-from worker.journal import Journal
+from worker.journal.reading import Reader
 from worker.journal.records import ENDED, RunRecord
 
 LOOK_EVERY_S: Final = 0.1
@@ -48,18 +48,18 @@ class Story:
         client = event["data"]["client"]["name"]
         self._line(f"⇢ [cyan]{event['type']}[/] {escape(client)}: {status}, {what} ({took_s * 1000:.0f} ms)")
 
-    async def follow(self, journal: Journal) -> None:
+    async def follow(self, reader: Reader) -> None:
         """Tell what happens to runs, until cancelled."""
         while True:
             try:
-                await self.catch_up(journal)
+                await self.catch_up(reader)
             except StoreUnavailable:
                 self.say("Valkey is away …")
             await asyncio.sleep(LOOK_EVERY_S)
 
-    async def catch_up(self, journal: Journal) -> None:
+    async def catch_up(self, reader: Reader) -> None:
         """Tell what is new since the last look."""
-        for run in reversed(await journal.runs(LOOK_AT)):
+        for run in reversed(await reader.runs(LOOK_AT)):
             for step in run.steps():
                 if step["state"] == "succeeded" and self._is_new(run.id, step["id"]):
                     self._line(f"    {step['id']:<34} {_took(step['started_at'], step['finished_at'])}")
