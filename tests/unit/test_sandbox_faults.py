@@ -257,3 +257,9 @@ def test_an_unreadable_state_is_not_overwritten(tmp_path: Path, text: str) -> No
     with pytest.raises(ValueError, match=r".+"):
         Sandbox(kept)
     assert kept.read_text() == text
+
+
+def test_a_state_once_taken_does_not_change(sandbox: Sandbox) -> None:
+    before = sandbox.state()
+    sandbox.store["Client"].rows[12]["name"] = "Changed"
+    assert before["Client"][1]["name"] == "Unknown"

@@ -1,5 +1,6 @@
 """The look-alikes' state: what they hold, what was asked of them, what goes wrong."""
 
+import copy
 import json
 from collections import Counter
 from collections.abc import Callable
@@ -69,8 +70,8 @@ class Sandbox:
         self.injector.faults = faults
 
     def state(self) -> dict[str, list[Record]]:
-        """Every record by entity, set-up lists included."""
-        return self.store.dump()
+        """A copy of every record by entity, set-up lists included."""
+        return copy.deepcopy(self.store.dump())
 
     def plant(self, entity: str, record: Record) -> Any:
         """Put a record in as if a person had made it in HaloPSA.
@@ -113,7 +114,7 @@ class Sandbox:
         if self._state_file is None:
             return
         written = self._state_file.with_suffix(".tmp")
-        written.write_text(json.dumps(self.state()))
+        written.write_text(json.dumps(self.store.dump()))
         written.replace(self._state_file)
 
     def _kept(self) -> Store | None:

@@ -99,9 +99,7 @@ def create_site(store: Store, sent: Record) -> Record:
     require(sent.get("name"), NAME_IS_REQUIRED)
     require(sent.get("client_id") in store["Client"], "Please select a valid Client")
     addresses = {"delivery_address": read_address({}), "invoice_address": read_address({})} | _addresses(sent)
-    main = not any(True for _ in store["Site"].where("client_id", sent["client_id"])) or sent.get(
-        "isinvoicesite", False
-    )
+    main = sent.get("isinvoicesite") or not store["Site"].where("client_id", sent["client_id"])
     site = store["Site"].add(
         _SITE_DEFAULTS | sent | addresses | {"client_id": int(sent["client_id"]), "datecreated": store.now()}
     )

@@ -1,6 +1,6 @@
 """The tenant's records: plain dicts in memory, by id and by what they belong to."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -60,7 +60,7 @@ class Table:
         """Whether `where` finds records by this field without looking at all of them."""
         return field in self._index
 
-    def where(self, field: str, value: object) -> Iterable[Record]:
+    def where(self, field: str, value: object) -> Collection[Record]:
         """The records whose indexed `field` is `value`, oldest first."""
         return self._index[field].get(value, {}).values()
 

@@ -72,7 +72,7 @@ def update_ticket(store: Store, ticket: Record, sent: Record) -> None:
 
 def show_ticket(store: Store, ticket: Record) -> Record:
     """A ticket as reads show it."""
-    children = list(store["Tickets"].where("parent_id", ticket["id"]))
+    children = store["Tickets"].where("parent_id", ticket["id"])
     return ticket | {
         "client_name": store.name_of("Client", ticket["client_id"]),
         "site_name": store.name_of("Site", ticket["site_id"]),
@@ -133,7 +133,7 @@ def _place(store: Store, sent: Record) -> Record:
     if client is None or ("user_id" in sent and "site_id" not in sent):
         raise Refused(NO_CLIENT)
     site_id = sent.get("site_id") or client["main_site_id"]
-    users = list(store["Users"].where("site_id", site_id))
+    users = store["Users"].where("site_id", site_id)
     general = next((user["id"] for user in users if user["name"] == GENERAL_USER), 0)
     user_id = sent.get("user_id") or general
     require(any(user["id"] == user_id and user["client_id"] == client["id"] for user in users), NO_CLIENT)
