@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final, ParamSpec, TypeVar, get_type_hints
 
@@ -17,7 +17,7 @@ from worker import metrics
 from worker.errors import NeedsOperator, StopRun
 from worker.journal import Journal, Release
 from worker.journal.records import Claim, Failure, StepRecord, iso
-from worker.run import CALL_BUDGET_S
+from worker.run import CALL_BUDGET_S, Approval
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -40,6 +40,10 @@ class Suspend(StopRun):
         self.release = release
 
 
+class Cancelled(StopRun):
+    """A person has ended the run."""
+
+
 class _Call:
     """One outside request in flight."""
 
@@ -54,11 +58,14 @@ class _Call:
 class ActiveRun:
     """A claimed run: what its workflow holds as `worker.run.Run`."""
 
-    def __init__(self, journal: Journal, claim: Claim, *, worker: str, stopping: asyncio.Event) -> None:
+    def __init__(
+        self, journal: Journal, claim: Claim, *, worker: str, stopping: asyncio.Event, suspend_always: bool = False
+    ) -> None:
         self._journal = journal
         self._claim = claim
         self._worker = worker
         self._stopping = stopping
+        self._suspend_always = suspend_always
         self._met: set[str] = set()
         self._settled: set[str] = set()
         self._holds = claim.holds
@@ -79,6 +86,16 @@ class ActiveRun:
         return datetime.fromtimestamp(self._claim.started / 1000, UTC)
 
     @property
+    def settled(self) -> list[str]:
+        """The steps whose last write was answered."""
+        return sorted(self._settled)
+
+    @property
+    def newer(self) -> str | None:
+        """The run of a later event that wrote to the client before this one; see `worker.run.Run.newer`."""
+        return self._claim.newer
+
+    @property
     def in_doubt(self) -> bool:
         """Whether the current step's earlier write may have been done already."""
         return _step.get() in self._claim.intents
@@ -88,7 +105,7 @@ class ActiveRun:
         self._meet(id)
         adapter: TypeAdapter[T] = _result_type(fn)
         if (done := self._claim.steps.get(id)) is not None:
-            return self._restore(id, adapter, done.result)
+            return self._restore(id, adapter, done)
         self._pause_if_due(id)
         started = self.server_now()
         self.current_step, self.step_started = id, started
@@ -110,6 +127,36 @@ class ActiveRun:
             await self._checkpoint(id, due, None)
             return
         raise Suspend(Release("waiting", what, due=due, step=id, away=True))
+
+    async def approval(self, id: str, question: str, *, within: timedelta) -> Approval:  # noqa: A002 - the field's own word
+        """Wait for a person's decision; see `worker.run.Run.approval`."""
+        self._meet(id)
+        if (done := self._claim.steps.get(id)) is not None:
+            return _approval(done.result)
+        if (answer := self._claim.answers.get(id)) is not None:
+            await self._checkpoint(id, int(answer["at"]), answer)
+            return _approval(answer)
+        asked = self._claim.failures.get(id)
+        if asked is None:
+            due = self.server_now() + int(within.total_seconds() * 1000)
+            note = Failure(1, self.server_now(), due, question)
+            waiting = f"a person: {question} (until {iso(due)})"
+            raise Suspend(Release("waiting", waiting, due=due, step=id, failure=note.dump(), asks=True, away=True))
+        waiting = f"a person, overdue since {iso(asked.at)}: {question}"
+        raise Suspend(Release("waiting", waiting, due=-1, step=id, asks=True, away=True, overdue=True))
+
+    async def event(self, id: str, name: str, *, until: datetime, what: str) -> str | None:  # noqa: A002 - the field's own word
+        """Wait for an event; see `worker.run.Run.event`."""
+        self._meet(id)
+        if (done := self._claim.steps.get(id)) is not None:
+            return None if done.result is None else str(done.result)
+        due = int(until.timestamp() * 1000)
+        answer = self._claim.answers.get(id)
+        if answer is None and self.server_now() < due:
+            raise Suspend(Release("waiting", what, due=due, step=id, away=True, awaits=name))
+        event_id = answer["event"] if answer else None
+        await self._checkpoint(id, self._claim.now, event_id)
+        return event_id
 
     async def known_as(self, *keys: str) -> None:
         """Enter the queues of further names of the client; see `worker.run.Run.known_as`."""
@@ -153,12 +200,12 @@ class ActiveRun:
             step=self.current_step,
             failure=failure.dump(),
             attempt=1,
-            settled=sorted(self._settled),
+            settled=self.settled,
         )
 
     def interrupted(self) -> Release:
         """Make the release for a worker that stops: the next one goes on at once."""
-        return Release("queued", "a free worker", settled=sorted(self._settled))
+        return Release("queued", "a free worker", settled=self.settled)
 
     def failure(self, error: str, trace: str = "") -> Failure:
         """Describe a failure of the current step."""
@@ -178,13 +225,15 @@ class ActiveRun:
             raise RuntimeError(f"step {step!r} occurs twice in one run: a step's id must be its own")
         self._met.add(step)
 
-    def _restore(self, step: str, adapter: TypeAdapter[T], stored: Any) -> T:
+    def _restore(self, step: str, adapter: TypeAdapter[T], done: StepRecord) -> T:
         try:
-            return adapter.validate_python(stored)
+            return adapter.validate_python(done.result)
         except ValidationError as error:
+            self.current_step = step
+            what = f"The result of step {step!r}{f', which was {done.by_hand},' if done.by_hand else ''} does not fit"
             raise NeedsOperator(
-                f"The stored result of step {step!r} does not fit this version of the workflow: {error}",
-                mend="run the version that stored it, or mark the step done with a fitting result.",
+                f"{what}: {_shortly(error)}.",
+                mend=f"retry the run from step {step!r}, or mark it done with a result that fits.",
             ) from error
 
     def _pause_if_due(self, step: str) -> None:
@@ -195,14 +244,16 @@ class ActiveRun:
         landed = deadline + DOUBT_MARGIN_MS
         if deadline and self.server_now() < landed:
             waiting = f"an earlier call of step {step!r} to land or die, before it looks whether it was done"
-            raise Suspend(Release("waiting", waiting, due=landed, settled=sorted(self._settled)))
+            raise Suspend(Release("waiting", waiting, due=landed, settled=self.settled))
 
     async def _announce(self, step: str, budget_s: float) -> None:
         if self._stopping.is_set():
             raise Suspend(self.interrupted())
-        ahead = await self._journal.intent(self._claim, step, int(budget_s * 1000))
-        if ahead is not None:
+        answer, ahead = await self._journal.intent(self._claim, step, int(budget_s * 1000))
+        if answer == "behind":
             raise Suspend(self._yield_to(ahead))
+        if answer == "paused":
+            raise Suspend(Release("waiting", "a person: it is paused", settled=self.settled))
         self._holds = True
         self._settled.discard(step)
         self._confirm()
@@ -213,7 +264,7 @@ class ActiveRun:
         return Release(
             "waiting",
             f"the client: run {ahead} goes first",
-            settled=sorted(self._settled),
+            settled=self.settled,
             forget=[] if self._holds else forget,
             history="yielded",
             actor=self._worker,
@@ -228,6 +279,8 @@ class ActiveRun:
         self._settled.discard(step)
         self._confirm()
         metrics.STEPS.labels(self._claim.workflow).inc()
+        if self._suspend_always:
+            raise Suspend(self.interrupted())
 
     async def _check_lease(self) -> None:
         if self._stopping.is_set():
@@ -267,3 +320,15 @@ def _dump(step: str, adapter: TypeAdapter[T], value: T) -> Any:
         return adapter.dump_python(value, mode="json")
     except PydanticSerializationError as error:
         raise RuntimeError(f"the result of step {step!r} cannot be stored: {error}") from error
+
+
+def _approval(answer: dict[str, Any]) -> Approval:
+    decision = Approval(by=answer["by"], reason=answer["reason"], answer=answer["answer"])
+    if not answer["approved"]:
+        raise Cancelled(f"rejected by {decision.by}: {decision.reason}")
+    return decision
+
+
+def _shortly(error: ValidationError) -> str:
+    details = error.errors(include_url=False, include_input=False)
+    return "; ".join(f"{'.'.join(map(str, one['loc'])) or 'the result'}: {one['msg']}" for one in details)

@@ -25,6 +25,7 @@ from worker.jobs import DoorbellWorker, encode_doorbell
 from worker.journal import Journal
 from worker.journal.reading import Reader
 from worker.journal.scripts import Scripts
+from worker.journal.verbs import Verbs
 from worker.settings import PREFIX, WEBHOOK_SECRET, BadSettings, Settings
 from worker.store import BRISK_TRIES, PATIENT_TRIES, store_client
 from workflows.halopsa.client import Halo, HaloConnection
@@ -39,6 +40,7 @@ class Store:
 
     journal: Journal
     reader: Reader
+    verbs: Verbs
 
 
 @asynccontextmanager
@@ -47,7 +49,7 @@ async def open_store(url: str, *, tries: int = BRISK_TRIES) -> AsyncIterator[Sto
     client = store_client(url, tries=tries)
     scripts = Scripts(client, DOORBELL)
     try:
-        yield Store(Journal(scripts), Reader(scripts))
+        yield Store(Journal(scripts), Reader(scripts), Verbs(scripts))
     finally:
         await client.aclose(close_connection_pool=True)
 
@@ -137,7 +139,7 @@ async def open_worker(settings: Settings, url: str) -> AsyncIterator[WorkerParts
     name = f"{socket.gethostname()}:{os.getpid()}"
     halo = halo_connection(settings)
     async with open_store(url, tries=PATIENT_TRIES) as store:
-        engine = Engine(store.journal, WORKFLOWS, halo.for_run, worker=name)
+        engine = Engine(store.journal, WORKFLOWS, halo.for_run, worker=name, hydrate=hydrate)
         inbox = inbox_of(store)
 
         async def answer(subject: str) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import random
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Generic, TypeVar
 from uuid import uuid4
 
@@ -12,8 +12,9 @@ import structlog
 from pydantic import TypeAdapter
 
 from worker import metrics
-from worker.active_run import ActiveRun, Suspend
-from worker.errors import Fenced, NeedsOperator, RetryLater, StoreUnavailable
+from worker.active_run import ActiveRun, Cancelled, Suspend
+from worker.errors import Fenced, NeedsOperator, NotYet, RetryLater, StoreUnavailable
+from worker.events import Event
 from worker.journal import Journal, Release
 from worker.journal.records import Claim
 from worker.run import Run, Workflow
@@ -25,6 +26,10 @@ RETRY_CAP_S: Final = 300.0
 RETRY_FOR_MS: Final = 24 * 3600 * 1000
 BUG_TRIES: Final = 3
 KEEP_EVERY_S: Final = 0.5
+LOOK_AGAIN_MS: Final = 300_000
+"""How often a run looks by itself for what is not there yet."""
+
+Hydrate = Callable[[Event], Awaitable[Event]]
 
 _log = structlog.stdlib.get_logger("engine")
 _any: Final[TypeAdapter[object]] = TypeAdapter(object)
@@ -38,6 +43,8 @@ class Engine(Generic[Services]):
         workflows: what can be run here.
         services: makes what a workflow works with, bound to its run.
         worker: this worker's name in journal and logs.
+        hydrate: completes the event anew after a retry by hand; see `worker.inbox.Inbox`.
+        suspend_always: every step in a claim of its own, for tests that a run survives being cut anywhere.
     """
 
     def __init__(
@@ -47,8 +54,12 @@ class Engine(Generic[Services]):
         services: Callable[[Run], Services],
         *,
         worker: str,
+        hydrate: Hydrate,
+        suspend_always: bool = False,
     ) -> None:
         self._journal = journal
+        self._hydrate = hydrate
+        self._suspend_always = suspend_always
         self._workflows = {(workflow.name, workflow.version): workflow for workflow in workflows}
         self._services = services
         self._worker = worker
@@ -84,7 +95,9 @@ class Engine(Generic[Services]):
         self._stopping.set()
 
     async def _work(self, claim: Claim) -> None:
-        run = ActiveRun(self._journal, claim, worker=self._worker, stopping=self._stopping)
+        run = ActiveRun(
+            self._journal, claim, worker=self._worker, stopping=self._stopping, suspend_always=self._suspend_always
+        )
         self._active.add(run)
         try:
             await self._go_on(run, claim)
@@ -92,8 +105,13 @@ class Engine(Generic[Services]):
             await self._journal.release(claim, suspension.release)
         except RetryLater as trouble:
             await self._try_again(run, claim, trouble)
+        except NotYet as absence:
+            await self._wait_for_change(run, claim, absence)
         except NeedsOperator as trouble:
             await self._fail(run, claim, str(trouble))
+        except Cancelled as cancelled:
+            await self._journal.finish(claim, "cancelled", error=str(cancelled))
+            self._ended(claim, "cancelled", error=str(cancelled))
         except (Fenced, StoreUnavailable):
             raise
         except asyncio.CancelledError:
@@ -111,9 +129,34 @@ class Engine(Generic[Services]):
         if workflow is None:
             waiting = f"code: no worker here knows {claim.workflow} version {claim.version}"
             raise Suspend(Release("waiting", waiting, due=claim.now + 60_000))
-        result = await workflow.plan(run, self._services(run), claim.event)
+        event = await self._complete(claim) if claim.rehydrate else claim.event
+        result = await workflow.plan(run, self._services(run), event)
         await self._journal.finish(claim, "succeeded", result=_any.dump_json(result).decode())
         self._ended(claim, "succeeded")
+
+    async def _complete(self, claim: Claim) -> Event:
+        event = await self._hydrate(claim.event)
+        await self._journal.rehydrated(claim, event.dump())
+        return event
+
+    async def _wait_for_change(self, run: ActiveRun, claim: Claim, absence: NotYet) -> None:
+        now = run.server_now()
+        if claim.trouble is not None and now - claim.trouble > RETRY_FOR_MS:
+            await self._fail(
+                run, claim, str(NeedsOperator(f"{absence.what} It did not come within a day.", mend=absence.mend))
+            )
+            return
+        release = Release(
+            "waiting",
+            absence.what,
+            due=now + LOOK_AGAIN_MS,
+            step=run.current_step,
+            failure=run.failure(absence.what).dump(),
+            settled=run.settled,
+            away=True,
+            expects=True,
+        )
+        await self._journal.release(claim, release)
 
     async def _try_again(self, run: ActiveRun, claim: Claim, trouble: RetryLater) -> None:
         failure = run.failure(trouble.reason)

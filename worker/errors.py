@@ -2,6 +2,7 @@
 
     ParhelionError
     ├── RetryLater      outside trouble that passes by itself: the engine tries again
+    ├── NotYet          what the run needs may still come: it lets others of its client pass and looks again
     ├── NeedsOperator   a person must mend something: the run fails and says what
     └── StoreUnavailable  Valkey cannot store now: whoever sent something must send it again
     StopRun (BaseException)  no error: the run stops here; what becomes of it is decided elsewhere
@@ -26,6 +27,23 @@ class RetryLater(ParhelionError):
         super().__init__(reason)
         self.reason = reason
         self.after = after
+
+
+class NotYet(ParhelionError):
+    """What the run needs is not there yet, but may come: a client that another event is still to make.
+
+    The run gives its place in the client's queue back, and looks again when anything happens to the client, now and
+    then, and for the last time after a day.
+
+    Args:
+        what: what is missing, in words for an operator.
+        mend: what to do about it once the day is over.
+    """
+
+    def __init__(self, what: str, *, mend: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.mend = mend
 
 
 class NeedsOperator(ParhelionError):

@@ -32,6 +32,10 @@ class Event:
         data = self.payload.get("data")
         return data if isinstance(data, dict) else {}
 
+    def dump(self) -> str:
+        """Write the payload as it is stored."""
+        return json.dumps(self.payload, ensure_ascii=False, separators=(",", ":"))
+
     @property
     def origin(self) -> str:
         """The sending system and account (``hubspot/1234567``), or an empty string where the event does not say."""

@@ -65,10 +65,11 @@ class Inbox:
         except (RetryLater, NeedsOperator) as trouble:
             await self._postpone(event_id, stored, trouble)
             return []
-        body = "" if event is received else json.dumps(event.payload, ensure_ascii=False, separators=(",", ":"))
+        body = "" if event is received else event.dump()
         runs = [_new_run(workflow, event) for workflow in self._workflows if workflow.on == event.type]
+        names = sorted({f"{event.type} {key}" for run in runs for key in run.keys})
         started = await self._journal.route(
-            event_id, runs, body=body, reason=f"no workflow takes {event.type!r} events"
+            event_id, runs, names=names, body=body, reason=f"no workflow takes {event.type!r} events"
         )
         metrics.EVENTS.labels(event.source, "routed" if started else "ignored").inc()
         _log.info("event routed", event_id=event_id, type=event.type, runs=started)

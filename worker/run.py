@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar
 
 from worker.events import Event
@@ -25,6 +25,15 @@ class Call(Protocol):
         """Say that the outcome is known: an answer came (of any status), or the request never left."""
 
 
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """A person's yes: who, why, and what they answered beside it (JSON data)."""
+
+    by: str
+    reason: str
+    answer: Any
+
+
 class Run(Protocol):
     """One run of a workflow: its checkpoints, its clock and its waits."""
 
@@ -35,6 +44,13 @@ class Run(Protocol):
     @property
     def now(self) -> datetime:
         """When the run first started (UTC): the same at every claim, so decisions on it stay the same."""
+
+    @property
+    def newer(self) -> str | None:
+        """The run of a later event that wrote to the client before this one: this one came late.
+
+        It must not undo what that one did.
+        """
 
     @property
     def in_doubt(self) -> bool:
@@ -61,6 +77,32 @@ class Run(Protocol):
             id: the wait's step id.
             when: a UTC time; in the past: no wait.
             what: what the run waits for, in plain words for an operator.
+        """
+
+    async def approval(self, id: str, question: str, *, within: timedelta) -> Approval:  # noqa: A002 - the field's own word
+        """Wait for a person's decision, without a slot and without the place in the client's queue.
+
+        A rejection ends the run as cancelled. Silence never approves: after `within` the people in charge are told, and
+        the run goes on waiting.
+
+        Args:
+            id: the decision's step id.
+            question: what is to be decided, in plain words.
+            within: when it becomes overdue.
+        """
+        ...
+
+    async def event(self, id: str, name: str, *, until: datetime, what: str) -> str | None:  # noqa: A002 - the field's own word
+        """Wait for an event, without a slot and without the place in the client's queue.
+
+        Args:
+            id: the wait's step id.
+            name: the event's type and one of its client keys: ``client.churned crm:C-77``.
+            until: when the wait ends without one (UTC).
+            what: what the run waits for, in plain words.
+
+        Returns:
+            The event's id; None if none came in time.
         """
 
     async def known_as(self, *keys: str) -> None:

@@ -77,7 +77,7 @@ class World:
         self.engine = self.worker("worker-1")
 
     def worker(self, name: str) -> Engine[Services]:
-        return Engine(self.journal, self.workflows, self._services, worker=name)
+        return Engine(self.journal, self.workflows, self._services, worker=name, hydrate=_as_it_is)
 
     async def at(self, moment: datetime) -> None:
         await self.redis.set("test:now", int(moment.timestamp() * 1000))

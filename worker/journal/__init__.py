@@ -43,7 +43,18 @@ class NewRun:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Why and until when (server ms, 0 = now) a worker gives a run back."""
+    """Why and until when a worker gives a run back.
+
+    Attributes:
+        due: server ms; 0 = now, -1 = not by itself.
+        settled: steps whose writes were answered.
+        forget: steps to be done anew.
+        away: gives its place in the client's queue back too.
+        expects: goes on early if anything happens to the client.
+        asks: a person must decide about the step.
+        overdue: nobody has decided in time; say so.
+        awaits: the name of an event that lets it go on.
+    """
 
     state: RunState
     waiting: str
@@ -56,6 +67,10 @@ class Release:
     away: bool = False
     history: str = ""
     actor: str = ""
+    expects: bool = False
+    asks: bool = False
+    overdue: bool = False
+    awaits: str = ""
 
     def dump(self) -> str:
         """Write the request as the release script reads it."""
@@ -83,7 +98,7 @@ class Journal:
         """Store events, each once, and ring for each; all or nothing."""
         argv: list[str | int] = []
         for event in events:
-            body = json.dumps(event.payload, ensure_ascii=False, separators=(",", ":"))
+            body = event.dump()
             digest = hashlib.sha256(body.encode()).hexdigest()
             argv += [event.id, digest, event.source, event.type, _ms(event.occurred_at), body]
         answers = await self._scripts.call("ingest", *argv)
@@ -92,10 +107,18 @@ class Journal:
             duplicates=[stored_as for new, stored_as in answers if not new],
         )
 
-    async def route(self, event_id: str, runs: Sequence[NewRun], *, body: str = "", reason: str = "") -> list[str]:
-        """Start an event's runs, or close it as ignored; returns the ids of its runs, at a repeat too."""
+    async def route(
+        self, event_id: str, runs: Sequence[NewRun], *, names: Sequence[str] = (), body: str = "", reason: str = ""
+    ) -> list[str]:
+        """Start an event's runs and wake those that await it under one of its names, or close it as ignored.
+
+        Returns:
+            The ids of its runs, at a repeat too.
+        """
         routes = [{name: getattr(run, name) for name in run.__slots__} for run in runs]
-        return list(await self._scripts.call("route", event_id, body, reason, json.dumps(routes)))
+        return list(
+            await self._scripts.call("route", event_id, body, reason, json.dumps(routes), json.dumps(list(names)))
+        )
 
     async def postpone(self, event_id: str, *, error: str, due: int | None) -> None:
         """Put a received event off until `due` (server ms), or fail it (None)."""
@@ -109,14 +132,17 @@ class Journal:
         _, now, run, event = answer
         return read_claim(run_id, now, _pairs(run), _pairs(event))
 
-    async def intent(self, claim: Claim, step: str, budget_ms: int) -> str | None:
-        """Announce a write; returns the run that goes first, if there is one now.
+    async def intent(self, claim: Claim, step: str, budget_ms: int) -> tuple[str, str]:
+        """Announce a write.
+
+        Returns:
+            ("ok", ""), ("paused", "") or ("behind", the id of the run that goes first now).
 
         Raises:
             Fenced: the run is not ours any more.
         """
-        answer = _owned(await self._scripts.call("intent", claim.run, claim.token, step, budget_ms, self.lease_ms))
-        return None if answer == "ok" else answer
+        answer, *more = await self._scripts.call("intent", claim.run, claim.token, step, budget_ms, self.lease_ms)
+        return _owned(answer), (more or [""])[0]
 
     async def checkpoint(self, claim: Claim, step: str, record: str) -> None:
         """Keep a step's result.
@@ -160,6 +186,11 @@ class Journal:
             Fenced: the run is not ours any more.
         """
         _owned(await self._scripts.call("finish", claim.run, claim.token, state, result, error, step, failure))
+
+    async def rehydrated(self, claim: Claim, body: str) -> None:
+        """Keep the completed event of a run that was retried."""
+        await self._scripts.read("HSET", f"ph:event:{claim.event.id}", "body", body)
+        await self._scripts.read("HDEL", f"ph:run:{claim.run}", "rehydrate")
 
     async def sweep(self, worker: str, *, limit: int = 200, again_ms: int = 5000) -> int:
         """Ring again for what is due and quiet, and show that `worker` lives; returns the number of rings."""

@@ -3,8 +3,8 @@
 -- Returns {'claimed', now, run hash, event hash} or {why not}
 local id, claim, lease_ms, worker = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local run = run_key(id)
-local state, token, fence, lease, due, away, occurred =
-  unpack(redis.call('HMGET', run, 'state', 'token', 'fence', 'lease', 'due', 'away', 'occurred'))
+local state, token, fence, lease, due, away, occurred, workflow, cancel =
+  unpack(redis.call('HMGET', run, 'state', 'token', 'fence', 'lease', 'due', 'away', 'occurred', 'workflow', 'cancel'))
 if not state then return { 'unknown' } end
 if ENDED[state] then return { 'ended' } end
 local now = now_ms()
@@ -18,7 +18,19 @@ end
 -- The same claim again: the store's client repeated the command because the first answer was lost.
 if token == (fence or '') .. ':' .. claim and lease > now then return answer() end
 if lease > now then return { 'leased' } end
+if cancel then
+  close(id, 'cancelled', now)
+  return { 'ended' }
+end
 if tonumber(due or '0') > now then return { 'early' } end
+local pause = paused_by(id, workflow)
+if pause then
+  redis.call('HSET', run, 'waiting', 'a person: ' .. pause)
+  if state ~= 'waiting' then set_state(id, 'waiting', now) end
+  redis.call('SADD', 'ph:parked', id)
+  attend('run/' .. id, now + LOOK_AGAIN_MS)
+  return { 'paused' }
+end
 
 local keys = keys_of(run)
 if away then -- it gave its place back for a wait and comes in again by the time of its event
@@ -29,6 +41,9 @@ end
 local other = blocked_by(id, keys, now)
 if other then
   redis.call('HSET', run, 'waiting', turn_text(other))
+  if redis.call('HGET', run_key(other), 'state') == 'failed' and redis.call('HSETNX', run_key(other), 'blocks', id) == 1 then
+    alert(other, 'blocked client', now, 'It failed after it had written, and holds up the client\'s next run ' .. id .. '.')
+  end
   if state ~= 'waiting' then set_state(id, 'waiting', now) end
   attend('run/' .. id, now + LOOK_AGAIN_MS)
   return { 'queued' }
@@ -39,6 +54,15 @@ if lease > 0 then -- its last worker neither finished nor released it
 end
 fence = redis.call('HINCRBY', run, 'fence', 1)
 redis.call('HSETNX', run, 'started', now)
+if redis.call('HGET', run, 'holds') ~= '1' then
+  local newer = newer_run(keys, occurred)
+  if newer and redis.call('HSET', run, 'newer', newer) == 1 then
+    remember(id, now, worker, 'late', 'run ' .. newer .. ' of a later event has written already')
+  end
+end
+if redis.call('HDEL', run, 'expects') == 1 then
+  for _, key in ipairs(keys) do redis.call('SREM', 'ph:expects:' .. key, id) end
+end
 redis.call('HSET', run, 'token', fence .. ':' .. claim, 'worker', worker)
 redis.call('HDEL', run, 'waiting', 'due')
 set_state(id, 'running', now)

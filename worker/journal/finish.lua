@@ -8,15 +8,13 @@ if current ~= token then return 'fenced' end
 if ENDED[old] then return 'ok' end -- said before: the answer was lost
 local now = now_ms()
 if not owned(run, token, now) then return 'fenced' end
-redis.call('HSET', run, 'finished', now)
-if state == 'failed' then
+if state == 'succeeded' and redis.call('HGET', run, 'skips') then state = 'succeeded_with_skips' end
+if state ~= 'succeeded' and state ~= 'succeeded_with_skips' then
   redis.call('HSET', run, 'error', problem)
   if step ~= '' then redis.call('HSET', run, 'step', step, 'e:' .. step, failure) end
 else
   redis.call('HSET', run, 'result', result)
 end
-redis.call('HDEL', run, 'lease', 'waiting', 'due', 'worker')
-redis.call('ZREM', 'ph:open', 'run/' .. id)
-set_state(id, state, now)
-if state ~= 'failed' or redis.call('HGET', run, 'wrote') ~= '1' then leave_queues(id, keys_of(run), now) end
+close(id, state, now)
+if state == 'failed' then alert(id, 'run failed', now, problem) end
 return 'ok'

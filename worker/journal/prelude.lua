@@ -2,9 +2,13 @@
 -- cluster anyway. CLOCK, DOORBELL, DOORBELL_TTL_MS and QUEUE are filled in by journal/__init__.py.
 
 local ENDED = { succeeded = true, succeeded_with_skips = true, failed = true, cancelled = true }
+local NEVER = 9000000000000 -- a time (ms) that does not come: the run waits for a person
 local LOOK_AGAIN_MS = 60000 -- a run that waits for its client's queue is looked at this often, should a ring get lost
 
 local WORKER_SEEN_MS = 10000 -- a worker that has not swept for this long is not counted as there
+
+local ALERTS_KEPT = 1000
+local LATEST_KEPT_MS = 400 * 24 * 3600 * 1000
 
 local function now_ms()
   --CLOCK--
@@ -38,6 +42,23 @@ end
 
 local function remember(id, now, actor, action, reason)
   redis.call('RPUSH', 'ph:history:' .. id, cjson.encode({ at = now, actor = actor, action = action, reason = reason }))
+end
+
+-- Say something to the people in charge, once; a worker sends it on.
+local function alert(id, kind, now, text)
+  local run = redis.call('HMGET', run_key(id), 'workflow', 'client')
+  redis.call('RPUSH', 'ph:alerts', cjson.encode({ id = id .. ':' .. kind .. ':' .. now, kind = kind, run = id, at = now,
+    workflow = run[1], client = run[2], text = text }))
+  redis.call('LTRIM', 'ph:alerts', -ALERTS_KEPT, -1)
+end
+
+-- Who has paused the run, its workflow or everything, in words; nil if nobody has.
+local function paused_by(id, workflow)
+  for _, scope in ipairs({ 'run:' .. id, 'workflow:' .. workflow, 'all' }) do
+    local pause = redis.call('HGET', 'ph:paused', scope)
+    if pause then return pause end
+  end
+  return nil
 end
 
 local function keys_of(run) return cjson.decode(redis.call('HGET', run, 'keys') or '[]') end
@@ -75,6 +96,52 @@ end
 local function leave_queues(id, keys, now)
   for _, key in ipairs(keys) do redis.call('ZREM', queue_key(key), id) end
   ring_next(keys, now, id)
+end
+
+-- Wake the runs that wait for something to happen to the client.
+local function wake_expectant(keys, now)
+  for _, key in ipairs(keys) do
+    for _, other in ipairs(redis.call('SMEMBERS', 'ph:expects:' .. key)) do
+      redis.call('HDEL', run_key(other), 'due')
+      attend('run/' .. other, now + 5000)
+      ring('run/' .. other, now)
+    end
+    redis.call('DEL', 'ph:expects:' .. key)
+  end
+end
+
+-- End a run: out of every index and queue, unless it failed half-done, which keeps its place.
+local function close(id, state, now)
+  local run = run_key(id)
+  redis.call('HSET', run, 'finished', now)
+  redis.call('HDEL', run, 'lease', 'waiting', 'due', 'worker', 'asks', 'cancel')
+  redis.call('ZREM', 'ph:open', 'run/' .. id)
+  set_state(id, state, now)
+  local keys = keys_of(run)
+  if state ~= 'failed' or redis.call('HGET', run, 'wrote') ~= '1' then leave_queues(id, keys, now) end
+  wake_expectant(keys, now)
+end
+
+-- Let a run that stood still go on at once.
+local function set_going(id, now)
+  local run = run_key(id)
+  redis.call('HDEL', run, 'due', 'waiting', 'error', 'finished', 'trouble', 'asks')
+  local occurred, away = unpack(redis.call('HMGET', run, 'occurred', 'away'))
+  if not away then
+    for _, key in ipairs(keys_of(run)) do redis.call('ZADD', queue_key(key), 'NX', occurred, id) end
+  end
+  set_state(id, 'queued', now)
+  attend('run/' .. id, now + 5000)
+  ring('run/' .. id, now)
+end
+
+-- The run of a later event that has written to this client already; nil if there is none.
+local function newer_run(keys, occurred)
+  for _, key in ipairs(keys) do
+    local at, run = string.match(redis.call('GET', 'ph:latest:' .. key) or '', '^(%d+) (.+)$')
+    if at and tonumber(at) > tonumber(occurred) then return run end
+  end
+  return nil
 end
 
 local function turn_text(other)

@@ -26,17 +26,22 @@ Hash = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class StepRecord:
-    """A finished step: when (ms), at which try, in which stay in the client's queue, and its result as JSON data."""
+    """A finished step: when (ms), at which try, in which stay in the client's queue, and its result as JSON data.
+
+    `by_hand` is "skipped" or "marked done" where an operator put the result there.
+    """
 
     started: int
     finished: int
     attempts: int
     epoch: int
     result: Any
+    by_hand: str = ""
 
     def dump(self) -> str:
         """Write the record as the journal stores it."""
-        return json.dumps([self.started, self.finished, self.attempts, self.epoch, self.result], separators=(",", ":"))
+        record = [self.started, self.finished, self.attempts, self.epoch, self.result]
+        return json.dumps(record + [self.by_hand] * bool(self.by_hand), separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,9 @@ class Claim:
         epoch: counts the run's stays in its client's queue.
         trouble: since when (ms) it has been failing in a row, or None.
         holds: whether it wrote in this stay in its client's queue, and so is not overtaken.
+        newer: a run of a later event that had written to the client before this one, which came late.
+        rehydrate: whether the event is to be completed anew, after a retry by hand.
+        answers: what persons decided, and events that came, by the step that waits for them.
         intents: steps that were about to write, with the time (ms) until which the old call may still land; 0 if
             it was answered.
     """
@@ -81,10 +89,13 @@ class Claim:
     epoch: int
     trouble: int | None
     holds: bool
+    newer: str | None
+    rehydrate: bool
     keys: list[str]
     steps: dict[str, StepRecord]
     intents: dict[str, int]
     failures: dict[str, Failure]
+    answers: dict[str, dict[str, Any]]
 
 
 def read_claim(run_id: str, now: int, run: Hash, event: Hash) -> Claim:
@@ -102,10 +113,13 @@ def read_claim(run_id: str, now: int, run: Hash, event: Hash) -> Claim:
         epoch=int(run.get("epoch", "0")),
         trouble=int(run["trouble"]) if "trouble" in run else None,
         holds=run.get("holds") == "1",
+        newer=run.get("newer"),
+        rehydrate="rehydrate" in run,
         keys=json.loads(run["keys"]),
         steps=_fields(run, "s:", lambda text: StepRecord(*json.loads(text))),
         intents=_fields(run, "i:", int),
         failures=_fields(run, "e:", lambda text: Failure(*json.loads(text))),
+        answers=_fields(run, "a:", json.loads),
     )
 
 
@@ -184,7 +198,7 @@ def iso(ms: Any) -> str:
 def _done(step: str, record: StepRecord) -> dict[str, Any]:
     return {
         "id": step,
-        "state": "succeeded",
+        "state": record.by_hand.replace(" ", "_") or "succeeded",
         "attempts": record.attempts,
         "started_at": iso(record.started),
         "finished_at": iso(record.finished),

@@ -1,6 +1,6 @@
 -- Turn a received event into runs, or close it with a reason. Routing twice starts nothing twice.
 -- ARGV: event id, body after hydration ('' = unchanged), reason if nothing wants it, routes (JSON array of
---       {run, workflow, version, fact, keys, client, occurred})
+--       {run, workflow, version, fact, keys, client, occurred}), names (JSON array) under which runs may await it
 -- Returns the ids of the event's runs.
 local id, body, reason, routes = ARGV[1], ARGV[2], ARGV[3], cjson.decode(ARGV[4])
 local event = event_key(id)
@@ -27,6 +27,18 @@ for _, route in ipairs(routes) do
     attend('run/' .. route.run, now + 5000)
     started[#started + 1] = route.run
   end
+end
+for _, name in ipairs(cjson.decode(ARGV[5])) do
+  local awaiting = redis.call('HGETALL', 'ph:awaits:' .. name)
+  for i = 1, #awaiting, 2 do
+    local other, step = awaiting[i], awaiting[i + 1]
+    redis.call('HSET', run_key(other), 'a:' .. step, cjson.encode({ event = id }))
+    redis.call('HDEL', run_key(other), 'due')
+    attend('run/' .. other, now + 5000)
+    ring('run/' .. other, now)
+    reason = 'awaited by run ' .. other
+  end
+  redis.call('DEL', 'ph:awaits:' .. name)
 end
 if body ~= '' then redis.call('HSET', event, 'body', body) end
 if #started > 0 then
