@@ -1,0 +1,147 @@
+"""Signing in to HaloPSA: OAuth2 client credentials, one token per process, in memory only."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable
+from http import HTTPStatus
+from typing import Any, Final
+
+import httpx
+
+from workflows.halopsa.errors import HaloForbidden, HaloRefused, HaloUnavailable, error_for
+
+RENEW_BEFORE_S: Final = 60.0
+"""A token is renewed this long before it ends, or after nine tenths of its life where that is shorter."""
+DEFAULT_LIFE_S: Final = 3600.0
+MEND_SIGN_IN: Final = (
+    "Check the client id, the client secret, the scopes (one that is unknown or not allowed refuses them all) and the "
+    "tenant against the API application in HaloPSA; then retry the run."
+)
+
+
+class Tokens:
+    """The process's access token.
+
+    Args:
+        http: reaches HaloPSA without a token; its base address is HaloPSA's.
+        client_id: of the API application.
+        client_secret: of the API application.
+        scope: what to ask for, separated by blanks.
+        auth_url: the authorisation server; None asks HaloPSA for it.
+        tenant: the tenant's name where the authorisation server serves several.
+        clock: returns seconds that never go back.
+    """
+
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        *,
+        client_id: str,
+        client_secret: str,
+        scope: str,
+        auth_url: str | None,
+        tenant: str | None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._http = http
+        self._form = {
+            "grant_type": "client_credentials",
+            "client_id": client_id,
+            "client_secret": client_secret,
+            "scope": scope,
+        }
+        self._auth_url = auth_url
+        self._tenant = tenant
+        self._clock = clock
+        self._lock = asyncio.Lock()
+        self._token = ""
+        self._renew_at = 0.0
+
+    async def current(self, *, refused: str | None = None) -> str:
+        """Return a token that should be good; whoever comes while one is fetched waits for that one.
+
+        Args:
+            refused: a token that HaloPSA has just refused.
+
+        Raises:
+            HaloForbidden: HaloPSA refuses the sign-in.
+            HaloUnavailable: it cannot be asked now.
+        """
+        async with self._lock:
+            if self._token in ("", refused) or self._clock() >= self._renew_at:
+                await self._sign_in()
+            return self._token
+
+    async def _sign_in(self) -> None:
+        try:
+            url, params = await self._endpoint()
+            response = await self._http.post(url, params=params, data=self._form)
+        except httpx.RequestError as error:
+            raise HaloUnavailable(f"HaloPSA's sign-in did not answer: {type(error).__name__} {error}") from error
+        answer = _object(response)
+        if not response.is_success or not isinstance(answer.get("access_token"), str):
+            raise _sign_in_error(response)
+        life = _seconds(answer.get("expires_in"))
+        self._token = answer["access_token"]
+        self._renew_at = self._clock() + max(life - RENEW_BEFORE_S, life * 0.9)
+
+    async def _endpoint(self) -> tuple[str, dict[str, str]]:
+        """Find where tokens are given: as set, else as HaloPSA's ``authinfo`` says, else beside HaloPSA."""
+        auth_url, tenant = self._auth_url, self._tenant
+        if auth_url is None:
+            told = _object(await self._http.get("/api/authinfo"))
+            auth_url = _trusted(told.get("auth_url"), self._http.base_url) or "/auth"
+            tenant = tenant or told.get("tenant_id")
+        url = auth_url.rstrip("/")
+        return (url if url.endswith("/token") else f"{url}/token"), {"tenant": str(tenant)} if tenant else {}
+
+
+class BearerAuth(httpx.Auth):
+    """Signs requests with the process's token; a refused token is renewed once and the request sent once more.
+
+    HaloPSA also answers 401 for a missing permission, so a second 401 is final.
+    """
+
+    def __init__(self, tokens: Tokens) -> None:
+        self._tokens = tokens
+
+    async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        """Send the request with a token, and again with a new one if that is refused."""
+        token = await self._tokens.current()
+        request.headers["Authorization"] = f"Bearer {token}"
+        response = yield request
+        if response.status_code == HTTPStatus.UNAUTHORIZED:
+            token = await self._tokens.current(refused=token)
+            request.headers["Authorization"] = f"Bearer {token}"
+            yield request
+
+
+def _sign_in_error(response: httpx.Response) -> HaloUnavailable | HaloRefused:
+    if response.is_success:
+        return HaloUnavailable("HaloPSA's sign-in answered without a token")
+    error = error_for("the sign-in", response)
+    if isinstance(error, HaloRefused):
+        return HaloForbidden(error.call, error.status, error.text, mend=MEND_SIGN_IN)
+    return error
+
+
+def _object(response: httpx.Response) -> dict[str, Any]:
+    try:
+        answer = response.json() if response.is_success else {}
+    except ValueError:
+        answer = {}
+    return answer if isinstance(answer, dict) else {}
+
+
+def _trusted(auth_url: Any, base: httpx.URL) -> str | None:
+    """Take an address that HaloPSA tells, unless it would send the secret unencrypted where HaloPSA itself is not."""
+    if not isinstance(auth_url, str) or not auth_url.startswith(("https://", f"{base.scheme}://")):
+        return None
+    return auth_url
+
+
+def _seconds(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return DEFAULT_LIFE_S
