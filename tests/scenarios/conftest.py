@@ -1,0 +1,62 @@
+"""What the scenarios share: a tenant, and events as a CRM would send them."""
+
+from typing import Any
+
+import pytest
+
+from tests.tenant import Tenant
+
+
+@pytest.fixture
+def tenant() -> Tenant:
+    return Tenant()
+
+
+@pytest.fixture
+def deal() -> dict[str, Any]:
+    """A won deal with one site and one contact."""
+    return {
+        "deal": {
+            "id": "D-1001",
+            "name": "Acme, managed services",
+            "contract": {"starts_on": "2026-12-01", "term_months": 12, "auto_renew": True},
+        },
+        "client": {
+            "id": "C-77",
+            "name": "Acme Corporation",
+            "email": "info@acme.example.com",
+            "billing_email": "accounts@acme.example.com",
+            "phone": "555-123-4567",
+            "website": "acme.example.com",
+            "notes": "Enterprise client",
+            "account_manager_email": "Jane@msp.example",
+        },
+        "sites": [
+            {
+                "key": "hq",
+                "name": "Acme HQ",
+                "main": True,
+                "line1": "123 Main Street",
+                "line2": "Suite 500",
+                "city": "Springfield",
+                "region": "IL",
+                "postcode": "62701",
+                "country": "United States",
+                "phone": "555-123-4567",
+            }
+        ],
+        "contacts": [
+            {
+                "name": "John Smith",
+                "first_name": "John",
+                "last_name": "Smith",
+                "email": "john.smith@acme.example.com",
+                "phone": "555-123-4568",
+                "mobile": "555-987-6543",
+                "job_title": "IT Director",
+                "site": "hq",
+                "primary": True,
+                "vip": True,
+            }
+        ],
+    }

@@ -1,0 +1,137 @@
+"""A HaloPSA tenant for tests: the sandbox behind a wire on which mishaps can happen."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+
+from tests.memory_run import STARTED, Asleep, MemoryRun, Notebook
+from worker.errors import RetryLater
+from worker.events import Event, canonical_event
+from workflows.halopsa import Halo, HaloConnection
+from workflows.registry import WORKFLOWS
+from workflows.sandbox import Sandbox, sandbox_app
+
+Mishap = Callable[["Wire", httpx.Request], "Any"]
+MAX_CLAIMS = 20
+
+
+class Crash(BaseException):
+    """The worker dies."""
+
+
+class Wire(httpx.AsyncBaseTransport):
+    """Carries requests to the sandbox, keeps them, and lets one of them go wrong."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._inner = httpx.ASGITransport(sandbox_app(sandbox))
+        self.requests: list[httpx.Request] = []
+        self.mishap: tuple[int, str] | None = None
+        self._late: httpx.Request | None = None
+
+    @property
+    def calls(self) -> list[str]:
+        """What was asked of HaloPSA's API, in order."""
+        return [f"{request.method} {request.url.path}" for request in self.requests]
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if not request.url.path.startswith("/api/") or request.url.path == "/api/authinfo":
+            return await self._inner.handle_async_request(request)
+        self.requests.append(request)
+        kind = self.mishap[1] if self.mishap and self.mishap[0] == len(self.requests) else ""
+        match kind:
+            case "crash before":
+                raise Crash
+            case "never connected":
+                raise httpx.ConnectError("refused", request=request)
+            case "failed before":
+                return httpx.Response(502, html="<html>Bad Gateway</html>")
+            case "lands late":
+                self._late = request
+                raise httpx.ReadTimeout("slow", request=request)
+        if self._late and request.method == "POST":
+            late, self._late = self._late, None
+            await self._inner.handle_async_request(late)
+        response = await self._inner.handle_async_request(request)
+        match kind:
+            case "crash after":
+                raise Crash
+            case "answer lost":
+                raise httpx.ReadError("connection reset", request=request)
+            case "failed after":
+                return httpx.Response(500)
+        return response
+
+
+BEFORE = ("crash before", "never connected", "failed before")
+AFTER = ("crash after", "answer lost", "failed after")
+
+
+def fixed_clock() -> datetime:
+    """The sandbox's time: it stands still, so that states can be compared."""
+    return STARTED
+
+
+@dataclass
+class Tenant:
+    """The sandbox, the wire to it, and runs over both."""
+
+    sandbox: Sandbox = field(default_factory=lambda: Sandbox(clock=fixed_clock))
+
+    def __post_init__(self) -> None:
+        self.wire = Wire(self.sandbox)
+        self.connection = self._connect()
+
+    def _connect(self) -> HaloConnection:
+        return HaloConnection(
+            "http://halo.test", client_id="parhelion", client_secret="sandbox-secret", transport=self.wire
+        )
+
+    def halo(self, notebook: Notebook | None = None) -> Halo:
+        """HaloPSA as the steps of a run see it."""
+        return self.connection.for_run(MemoryRun(notebook or Notebook()))
+
+    async def claim(self, event: Event, notebook: Notebook) -> Any:
+        """Let the event's workflow go as far as it gets in one claim."""
+        (workflow,) = [workflow for workflow in WORKFLOWS if workflow.on == event.type]
+        run = MemoryRun(notebook)
+        return await workflow.plan(run, self.connection.for_run(run), event)
+
+    async def finish(self, event: Event, notebook: Notebook | None = None) -> Any:
+        """Claim a run again and again until it ends: after trouble, after a crash, and when its date has come."""
+        notebook = notebook or Notebook()
+        for _ in range(MAX_CLAIMS):
+            try:
+                return await self.claim(event, notebook)
+            except RetryLater:
+                pass
+            except Crash:
+                self.connection = self._connect()
+            except Asleep:
+                notebook.clock = max(when for when, _ in notebook.waits.values())
+        raise AssertionError(f"the run did not end within {MAX_CLAIMS} claims")
+
+    def rows(self, entity: str, **same: Any) -> list[dict[str, Any]]:
+        """Records of the sandbox that have these values."""
+        found = self.sandbox.state()[entity]
+        return [row for row in found if all(row[name] == value for name, value in same.items())]
+
+    def picture(self) -> str:
+        """All records, without the times that our own clock put in."""
+        state = self.sandbox.state()
+        return json.dumps(
+            {
+                entity: [{name: value for name, value in row.items() if name != "datetime"} for row in rows]
+                for entity, rows in state.items()
+            },
+            sort_keys=True,
+        )
+
+
+def event(kind: str, data: dict[str, Any], **more: Any) -> Event:
+    """A canonical event that came through the front door."""
+    payload = {"type": kind, "timestamp": "2026-11-23T09:00:00Z", "data": data, **more}
+    return canonical_event("standard", "msg-1", payload, received_at=datetime(2026, 11, 23, tzinfo=UTC))
