@@ -15,9 +15,9 @@ from worker.settings import Settings, read_settings
 T = TypeVar("T")
 
 
-def settings() -> Settings:
+def settings(*, default_level: str = "INFO") -> Settings:
     """Read the environment's settings and set up logging by them."""
-    found = read_settings(os.environ)
+    found = read_settings({"PARHELION_LOG_LEVEL": default_level, **os.environ})
     set_up_logging(found.log_format, found.log_level)
     return found
 
