@@ -124,7 +124,7 @@ class ActiveRun:
         if id in self._claim.steps:
             return
         if self.server_now() >= due:
-            await self._checkpoint(id, due, None)
+            await self._checkpoint(id, self.server_now(), None)
             return
         raise Suspend(Release("waiting", what, due=due, step=id, away=True))
 

@@ -38,7 +38,8 @@ def bind(address: tuple[str, int], variable: str) -> socket.socket:
         PortInUse: it cannot be had.
     """
     family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-    listener = socket.socket(family)
+    # asyncio switches Nagle's algorithm off only where the protocol is named; with it each answer takes 40 ms more.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(address)

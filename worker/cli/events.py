@@ -10,7 +10,7 @@ from worker.cli.store import with_store
 from worker.journal.records import iso
 
 TABLE_LIMIT = 50
-COLUMNS = ("id", "type", "state", "runs", "reason", "received_at")
+COLUMNS = ("id", "type", "state", "received_at", "note")
 
 app = typer.Typer(no_args_is_help=True, help="Look at the events that came in.")
 
@@ -24,7 +24,10 @@ def list_events(
     if limit is None and output is Format.TABLE:
         limit = TABLE_LIMIT
     found = with_store(lambda store: store.reader.events(limit))
-    show_list([_summary(event_id, fields) for event_id, fields in found], COLUMNS, output)
+    rows = [_summary(event_id, fields) for event_id, fields in found]
+    if output is Format.TABLE:
+        rows = [{**row, "note": row["reason"] or ", ".join(row["runs"])} for row in rows]
+    show_list(rows, COLUMNS, output)
 
 
 @app.command()

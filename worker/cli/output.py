@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, NoReturn
 
@@ -17,6 +18,10 @@ STATE_STYLES = {
     "waiting": "yellow",
     "running": "cyan",
 }
+
+
+UNBROKEN = {"id", "workflow", "type", "state", "updated_at", "received_at", "started_at", "took"}
+"""Columns that a narrow terminal must not break."""
 
 
 class Format(StrEnum):
@@ -36,7 +41,7 @@ def show_list(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], output:
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in columns:
-        table.add_column(column.upper(), overflow="fold")
+        table.add_column(column.removesuffix("_at").upper(), overflow="fold", no_wrap=column in UNBROKEN)
     for row in rows:
         table.add_row(*(_cell(column, row.get(column)) for column in columns))
     _console().print(table)
@@ -65,7 +70,17 @@ def stop(text: str, code: int) -> NoReturn:
 
 def _cell(column: str, value: Any) -> Text:
     text = "" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if column.endswith("_at"):
+        text = _local_time(text)
     return Text(text, style=STATE_STYLES.get(text, "") if column == "state" else "")
+
+
+def _local_time(text: str) -> str:
+    """Write a time as people here read it: today's without the day."""
+    if not text:
+        return ""
+    moment, now = datetime.fromisoformat(text).astimezone(), datetime.now(UTC).astimezone()
+    return f"{moment:%H:%M:%S}" if moment.date() == now.date() else f"{moment:%Y-%m-%d %H:%M}"
 
 
 def _console() -> Console:

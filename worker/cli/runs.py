@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -13,8 +14,8 @@ from worker.journal.records import RUN_STATES, RunRecord
 from worker.watch import ended_run
 
 TABLE_LIMIT = 50
-COLUMNS = ("id", "workflow", "client", "state", "step", "attempt", "waiting_for", "error", "updated_at")
-STEP_COLUMNS = ("id", "state", "attempts", "started_at", "finished_at", "result", "error")
+COLUMNS = ("id", "workflow", "client", "state", "updated_at", "note")
+STEP_COLUMNS = ("id", "state", "attempts", "started_at", "took", "error")
 
 app = typer.Typer(no_args_is_help=True, help="Look at runs and wait for them.")
 
@@ -33,7 +34,7 @@ def list_runs(
     if limit is None and output is Format.TABLE:
         limit = TABLE_LIMIT
     found = with_store(lambda store: store.reader.runs(limit, state=state))
-    show_list([run.summary() for run in found], COLUMNS, output)
+    show_runs(found, output)
 
 
 @app.command()
@@ -78,6 +79,14 @@ def exit_code(waited_for: list[RunRecord]) -> int:
     return 1 if states & {"failed", "cancelled"} else 5
 
 
+def show_runs(runs: list[RunRecord], output: Format) -> None:
+    """Print several runs; the table says in one column where each stands and why."""
+    rows = [run.summary() for run in runs]
+    if output is Format.TABLE:
+        rows = [{**row, "note": _note(row)} for row in rows]
+    show_list(rows, COLUMNS, output)
+
+
 def show_run(run: RunRecord, output: Format) -> None:
     """Print one run."""
     details = run.details()
@@ -87,7 +96,19 @@ def show_run(run: RunRecord, output: Format) -> None:
     tables: dict[str, Any] = {name: details.pop(name) for name in ("steps", "history", "input")}
     show_fields(details)
     typer.echo("\nsteps")
-    show_list(tables["steps"], STEP_COLUMNS, output)
+    show_list([{**step, "took": _took(step)} for step in tables["steps"]], STEP_COLUMNS, output)
     if tables["history"]:
         typer.echo("\nhistory")
         show_list(tables["history"], ("at", "actor", "action", "reason"), output)
+
+
+def _note(row: dict[str, Any]) -> str:
+    why = row["waiting_for"] or row["error"]
+    return f"{row['step']}: {why}" if row["step"] and why else why or ""
+
+
+def _took(step: dict[str, Any]) -> str:
+    if step["started_at"] is None or step["finished_at"] is None:
+        return ""
+    span = datetime.fromisoformat(step["finished_at"]) - datetime.fromisoformat(step["started_at"])
+    return f"{span.total_seconds():.3f} s"

@@ -11,8 +11,8 @@ from typing import Annotated
 import typer
 
 from worker.assemble import Store, inbox_of
-from worker.cli.output import Format, Output, show_json, show_list, stop
-from worker.cli.runs import COLUMNS, exit_code, wait_for
+from worker.cli.output import Format, Output, show_json, stop
+from worker.cli.runs import exit_code, show_runs, wait_for
 from worker.cli.store import with_store
 from worker.events import Event, canonical_event, read_json
 from worker.journal.records import RunRecord
@@ -38,7 +38,7 @@ def trigger(
     if output is Format.JSON:
         show_json([run.details() for run in runs])
     else:
-        show_list([run.summary() for run in runs], COLUMNS, output)
+        show_runs(runs, output)
     raise typer.Exit(exit_code(runs))
 
 

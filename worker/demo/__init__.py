@@ -81,7 +81,6 @@ async def _until(stopping: asyncio.Event, play: Any) -> int:
 
 async def _play_and_stay(stage: _Stage, token: str, *, once: bool) -> int:
     runs = await _play(stage)
-    await stage.story.catch_up(stage.reader)
     code = 0 if all(run.state == "succeeded" for run in runs) else 1
     stage.story.conclude(runs)
     if once:
@@ -118,6 +117,7 @@ async def _deliver(stage: _Stage, client: httpx.AsyncClient, name: str, headline
     (run_id, *_) = await routed_runs(stage.reader, (receipt["accepted"] + receipt["duplicates"])[0])
     run = await ended_run(stage.reader, run_id)
     assert run is not None
+    await stage.story.catch_up(stage.reader)
     return run
 
 
