@@ -61,6 +61,7 @@ async def run_demo(found: Settings, *, once: bool) -> int:
         reader = (await stack.enter_async_context(open_store(url))).reader
         host, port = listener.getsockname()[:2]
         stage = _Stage(f"http://{host}:{port}", halo, secret, reader, story)
+        await story.pass_over(reader)
         story.introduce(stage.web, halo, found.data_dir)
         telling = asyncio.create_task(story.follow(reader))
         stack.callback(telling.cancel)

@@ -48,6 +48,12 @@ class Story:
         client = event["data"]["client"]["name"]
         self._line(f"⇢ [cyan]{event['type']}[/] {escape(client)}: {status}, {what} ({took_s * 1000:.0f} ms)")
 
+    async def pass_over(self, reader: Reader) -> None:
+        """Leave out what has ended before."""
+        for run in await reader.runs(LOOK_AT):
+            if run.state in ENDED:
+                self._told |= {(run.id, step["id"]) for step in run.steps()} | {(run.id, "ended")}
+
     async def follow(self, reader: Reader) -> None:
         """Tell what happens to runs, until cancelled."""
         while True:
