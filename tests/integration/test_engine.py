@@ -1,116 +1,15 @@
 """Runs through a real journal in a real Valkey: only the outside world and the server's clock are played."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 
-from worker.engine import Engine
+from tests.integration.world import NOON, Services, World, read, two_writes, write
 from worker.errors import NeedsOperator, RetryLater
 from worker.events import Event
-from worker.inbox import Inbox
-from worker.jobs import encode_doorbell
-from worker.journal import Journal
-from worker.journal.reading import Reader
-from worker.journal.scripts import Scripts
-from worker.run import Route, Run, Workflow
-
-NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
-
-
-@dataclass
-class Outside:
-    """The world that the toy workflow writes to."""
-
-    written: list[str] = field(default_factory=list)
-    trouble: list[Exception] = field(default_factory=list)
-
-    async def write(self, run: Run, what: str) -> None:
-        async with run.call(f"POST {what}", write=True) as call:
-            if self.trouble:
-                trouble = self.trouble.pop(0)
-                if isinstance(trouble, RetryLater):
-                    call.settled()
-                raise trouble
-            self.written.append(what)
-            call.settled()
-
-
-@dataclass
-class Services:
-    run: Run
-    outside: Outside
-    plan: Callable[["Services", Event], Awaitable[Any]]
-
-
-async def write(services: Services, what: str) -> str:
-    await services.outside.write(services.run, what)
-    return what
-
-
-async def read(services: Services) -> int:
-    async with services.run.call("GET", write=False) as call:
-        call.settled()
-        return len(services.outside.written)
-
-
-async def two_writes(services: Services, event: Event) -> list[str]:
-    first = await services.run.step("first", write, services, f"{event.id} first")
-    return [first, await services.run.step("second", write, services, f"{event.id} second")]
-
-
-class World:
-    """A worker with a toy workflow, and the server's clock in the test's hand."""
-
-    def __init__(self, redis: Redis) -> None:
-        self.redis = redis
-        self.outside = Outside()
-        self.plan: Callable[[Services, Event], Awaitable[Any]] = two_writes
-        scripts = Scripts(redis, encode_doorbell(), clock="return tonumber(redis.call('GET', 'test:now'))")
-        self.journal, self.reader = Journal(scripts), Reader(scripts)
-        self.workflows = [Workflow("toy", 1, "toy.event", _route, self._run_plan)]
-        self.inbox = Inbox(self.journal, self.reader, self.workflows, _as_it_is)
-        self.engine = self.worker("worker-1")
-
-    def worker(self, name: str) -> Engine[Services]:
-        return Engine(self.journal, self.workflows, self._services, worker=name, hydrate=_as_it_is)
-
-    async def at(self, moment: datetime) -> None:
-        await self.redis.set("test:now", int(moment.timestamp() * 1000))
-
-    async def later(self, **span: float) -> None:
-        now = int(str(await self.redis.get("test:now")))
-        await self.redis.set("test:now", now + int(timedelta(**span).total_seconds() * 1000))
-
-    async def receive(self, name: str, *, client: str = "acme", occurred: datetime = NOON, fact: str = "") -> str:
-        payload = {"type": "toy.event", "data": {"client": client, "fact": fact or name}}
-        receipt = await self.inbox.accept([Event(f"test:{name}", "test", "toy.event", occurred, payload)])
-        runs = [run for event in receipt.accepted for run in await self.inbox.route(event)]
-        return runs[0] if runs else ""
-
-    async def show(self, run_id: str) -> dict[str, Any]:
-        record = await self.reader.run(run_id)
-        assert record is not None
-        return record.details()
-
-    def _services(self, run: Run) -> Services:
-        return Services(run, self.outside, self.plan)
-
-    async def _run_plan(self, run: Run, services: Services, event: Event) -> Any:
-        assert services.run is run
-        return await services.plan(services, event)
-
-
-def _route(event: Event) -> Route:
-    return Route(event.data["fact"], [f"name:{event.data['client']}"], event.data["client"])
-
-
-async def _as_it_is(event: Event) -> Event:
-    return event
 
 
 @pytest.fixture
