@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, ParamSpec, TypeVar, get_type_hints
 
 from pydantic import TypeAdapter
 
 from worker.errors import StopRun
-from worker.run import CALL_BUDGET_S
+from worker.run import CALL_BUDGET_S, Approval
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -31,6 +31,8 @@ class Notebook:
     keys: set[str] = field(default_factory=set)
     waits: dict[str, tuple[datetime, str]] = field(default_factory=dict)
     clock: datetime = STARTED
+    newer: str | None = None
+    questions: list[str] = field(default_factory=list)
 
 
 class MemoryCall:
@@ -62,6 +64,10 @@ class MemoryRun:
         return STARTED
 
     @property
+    def newer(self) -> str | None:
+        return self._notebook.newer
+
+    @property
     def in_doubt(self) -> bool:
         return self._step in self._doubtful
 
@@ -82,6 +88,13 @@ class MemoryRun:
         self._notebook.waits[id] = (when, what)
         if self._notebook.clock < when:
             raise Asleep(what)
+
+    async def approval(self, id: str, question: str, *, within: timedelta) -> Approval:  # noqa: A002 - the protocol's name
+        self._notebook.questions.append(f"{id}: {question} ({within})")
+        raise Asleep(question)
+
+    async def event(self, id: str, name: str, *, until: datetime, what: str) -> str | None:  # noqa: A002 - the protocol's name
+        raise NotImplementedError("no workflow waits for events")
 
     async def known_as(self, *keys: str) -> None:
         self._notebook.keys |= set(keys)

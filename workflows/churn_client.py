@@ -1,11 +1,12 @@
 """Winding down: a client that leaves becomes inactive, its tickets are closed and its contracts end."""
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
+from typing import Final
 
 from pydantic import BaseModel
 
-from worker.errors import NeedsOperator
+from worker.errors import NeedsOperator, NotYet
 from worker.events import Event
 from worker.run import Run
 from workflows.canonical import ChurnedClient, LeavingClient, churned_client
@@ -14,6 +15,8 @@ from workflows.ensure import ClientRef, Ensured, ensure_note, listed, match_clie
 from workflows.halopsa import Halo, HaloRefused
 from workflows.halopsa.models import Contract, RecurringInvoice
 from workflows.policy import DEFAULT_POLICY, Policy
+
+DECIDE_WITHIN: Final = timedelta(days=1)
 
 
 class Snapshot(BaseModel):
@@ -44,12 +47,16 @@ async def churn_client(run: Run, halo: Halo, event: Event, policy: Policy = DEFA
     Raises:
         InvalidEvent: the event lacks what is needed, or holds what cannot be.
         NeedsOperator: a person must decide or mend something in HaloPSA; all that could be done is done.
+        NotYet: HaloPSA does not have the client.
         RetryLater: HaloPSA cannot be asked now.
     """
     churn = churned_client(event)
     last_day = churn.last_day(run.now.date())
     client = await run.step("client", find_client, halo, churn.client)
     await run.known_as(f"halo:{client.id}")
+    if run.newer:
+        question = f"{client.name} is to be wound down, but run {run.newer} of a later event changed it. Go on?"
+        await run.approval("late", question, within=DECIDE_WITHIN)
     mark = f"Parhelion run {run.id}"
     snapshot = await run.step("snapshot", take_snapshot, halo, client.id)
     await run.step("leaving", ensure_note, halo, client.id, f"{mark}: leaving", leaving_note(churn, last_day, snapshot))
@@ -79,11 +86,12 @@ async def find_client(halo: Halo, client: LeavingClient) -> ClientRef:
     """Find the one client that leaves; it may be inactive already.
 
     Raises:
-        NeedsOperator: none matches, or it is not clear which.
+        NeedsOperator: it is not clear which client is meant.
+        NotYet: none matches.
     """
     match = match_client(await halo.clients.find(), client.id, client.name, own_doubles=False)
     if match is None:
-        raise NeedsOperator(
+        raise NotYet(
             f"HaloPSA has no client with the key {client.id!r} or the name {client.name!r}.",
             mend="give the client that is meant the key in its reference field, or correct the event; then retry.",
         )

@@ -12,7 +12,7 @@ from workflows.halopsa.auth import BearerAuth, Tokens
 from workflows.halopsa.dialects import V2, Dialect, Entity
 from workflows.halopsa.errors import HaloNotFound, HaloUnavailable, error_for
 from workflows.halopsa.models import R
-from workflows.halopsa.paging import read_all, rows_of
+from workflows.halopsa.paging import listed_rows, read_all, rows_of
 from workflows.halopsa.transport import FencedTransport
 
 REMEMBER_S: Final = 600.0
@@ -114,7 +114,7 @@ class Collection(Generic[R]):
             return await send(self._http, "GET", self._entity.path, params={**params, **paging})
 
         if self._entity.page_size is None:
-            return rows_of(await fetch({}), self._entity.list_key)
+            return listed_rows(await fetch({}), self._entity.list_key)
         return await read_all(fetch, self._entity.list_key, self._entity.page_size)
 
     def _first(self, answer: Any) -> R | None:
@@ -217,7 +217,7 @@ class HaloConnection:
 
 
 async def send(http: httpx.AsyncClient, method: str, path: str, **content: Any) -> Any:
-    """Send one request and read its JSON answer.
+    """Send one request and read its JSON answer; None for an empty one.
 
     Args:
         http: HaloPSA's API.
@@ -237,6 +237,6 @@ async def send(http: httpx.AsyncClient, method: str, path: str, **content: Any) 
     if not response.is_success:
         raise error_for(call, response)
     try:
-        return response.json()
+        return response.json() if response.content else None
     except ValueError as error:
         raise HaloUnavailable(f"HaloPSA answered {call} with something that is no JSON") from error

@@ -1,20 +1,26 @@
 """HaloPSA's records as the workflows read them, under the field's own names."""
 
+import re
 from datetime import date
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
 from worker.events import read_time
 
-FIRST_REAL_YEAR = 1901
+WHOLE_NUMBER: Final = re.compile(r"(-?\d{1,18})(?:\.0+)?", re.ASCII)
+FIRST_REAL_YEAR: Final = 1901
 """HaloPSA writes "never" as a date in 0001, 1899 or 1900."""
 
 
 def whole_number(value: Any) -> Any:
-    """Read an id in any form that HaloPSA gives it: ``1``, ``"1"``, ``1.0`` and ``"2.0"``."""
-    if isinstance(value, str):
-        value = value.strip().removesuffix(".0")
+    """Read an id in any form that HaloPSA gives it: ``1``, ``"1"``, ``1.0`` and ``"2.0"``.
+
+    Returns:
+        An integer; what is no whole number comes back as it is.
+    """
+    if isinstance(value, str) and (digits := WHOLE_NUMBER.fullmatch(value.strip())):
+        return int(digits[1])
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 

@@ -19,6 +19,18 @@ def rows_of(answer: Any, list_key: str) -> list[Row]:
     return [row for row in found if isinstance(row, dict)]
 
 
+def listed_rows(answer: Any, list_key: str) -> list[Row]:
+    """Find the rows of a listing.
+
+    Raises:
+        HaloUnavailable: the answer is no list at all, which does not mean that there is nothing.
+    """
+    envelope = answer.values() if isinstance(answer, Mapping) else [answer]
+    if not any(isinstance(value, list) for value in envelope) and not rows_of(answer, list_key):
+        raise HaloUnavailable(f"HaloPSA answered without a list of {list_key or 'records'}")
+    return rows_of(answer, list_key)
+
+
 async def read_all(fetch: Fetch, list_key: str, page_size: int) -> list[Row]:
     """Read every page of a list.
 
@@ -34,14 +46,14 @@ async def read_all(fetch: Fetch, list_key: str, page_size: int) -> list[Row]:
         The rows, each id once, in HaloPSA's order.
 
     Raises:
-        HaloUnavailable: fewer rows came than HaloPSA counts, so the list is not complete.
+        HaloUnavailable: an answer is no list, or fewer rows came than HaloPSA counts, so the list is not complete.
     """
     found: dict[Any, Row] = {}
     page_no = 0
     while True:
         page_no += 1
         answer = await fetch({"pageinate": "true", "page_no": str(page_no), "page_size": str(page_size), "order": "id"})
-        fresh = {key: row for row in rows_of(answer, list_key) if (key := whole_number(row.get("id"))) not in found}
+        fresh = {key: row for row in listed_rows(answer, list_key) if (key := whole_number(row.get("id"))) not in found}
         found |= fresh
         total = whole_number(answer.get("record_count")) if isinstance(answer, Mapping) else None
         if isinstance(total, int) and len(found) >= total:
