@@ -332,7 +332,7 @@ async def test_what_is_paused_stands_still_until_it_is_resumed(world: World, sco
     await world.engine.advance(run)
 
     assert (await world.show(run))["state"] == "succeeded"
-    with pytest.raises(NotPossible, match="not paused|it is succeeded"):
+    with pytest.raises(NotPossible, match=r"not paused|it is succeeded"):
         await world.verbs.resume(scope, world.by)
 
 

@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from worker.cli import events, runs, serving, trigger
+from worker.cli import events, runs, serving, trigger, verbs
 from worker.embedded import EmbeddedValkeyError
 from worker.errors import StoreUnavailable
 from worker.serve import PortInUse
@@ -27,6 +27,14 @@ app.command("worker")(serving.worker)
 app.command("sandbox")(serving.sandbox)
 app.command("demo")(serving.demo)
 app.command("trigger")(trigger.trigger)
+runs.app.command("retry")(verbs.retry)
+runs.app.command("skip")(verbs.skip)
+runs.app.command("mark-done")(verbs.mark_done)
+runs.app.command("cancel")(verbs.cancel)
+runs.app.command("approve")(verbs.approve)
+runs.app.command("reject")(verbs.reject)
+runs.app.command("pause")(verbs.pause)
+runs.app.command("resume")(verbs.resume)
 app.add_typer(runs.app, name="runs")
 app.add_typer(events.app, name="events")
 

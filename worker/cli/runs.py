@@ -17,7 +17,7 @@ TABLE_LIMIT = 50
 COLUMNS = ("id", "workflow", "client", "state", "updated_at", "note")
 STEP_COLUMNS = ("id", "state", "attempts", "started_at", "took", "error")
 
-app = typer.Typer(no_args_is_help=True, help="Look at runs and wait for them.")
+app = typer.Typer(no_args_is_help=True, help="Look at runs, wait for them, act on them.")
 
 RunId = Annotated[str, typer.Argument(help="The run's id, as `runs list` shows it.")]
 
