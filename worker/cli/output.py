@@ -70,7 +70,7 @@ def stop(text: str, code: int) -> NoReturn:
 
 def _cell(column: str, value: Any) -> Text:
     text = "" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    if column.endswith("_at"):
+    if column == "at" or column.endswith("_at"):
         text = _local_time(text)
     return Text(text, style=STATE_STYLES.get(text, "") if column == "state" else "")
 

@@ -210,10 +210,10 @@ def _done(step: str, record: StepRecord) -> dict[str, Any]:
 def _failed(step: str, failure: Failure, run_state: str) -> dict[str, Any]:
     return {
         "id": step,
-        "state": "failed" if run_state == "failed" else "waiting",
+        "state": "failed" if run_state in ENDED else "waiting",
         "attempts": failure.attempts,
         "started_at": iso(failure.started),
-        "finished_at": iso(failure.at) if run_state == "failed" else None,
+        "finished_at": iso(failure.at) if run_state in ENDED else None,
         "result": None,
         "error": failure.error,
     }
