@@ -229,6 +229,28 @@ async def test_a_sleeping_run_lets_others_of_its_client_pass_and_goes_on_when_it
     assert (await world.show(sleeper))["state"] == "succeeded"
 
 
+async def test_who_comes_late_learns_of_it_but_who_only_slept_does_not(world: World) -> None:
+    late: dict[str, str | None] = {}
+
+    async def note_then_sleep(services: Services, event: Event) -> None:
+        late[event.id] = services.run.newer
+        await services.run.step("note", write, services, event.id)
+        if event.id == "test:sleeper":
+            await services.run.sleep_until("the day", NOON + timedelta(days=3), "the day")
+
+    world.plan = note_then_sleep
+    sleeper = await world.receive("sleeper", occurred=NOON - timedelta(days=1))
+    await world.engine.advance(sleeper)
+    newer = await world.receive("newer")
+    await world.engine.advance(newer)
+    await world.later(days=3)
+    await world.engine.advance(sleeper)
+    late_comer = await world.receive("late", occurred=NOON - timedelta(hours=1))
+    await world.engine.advance(late_comer)
+
+    assert late == {"test:sleeper": None, "test:newer": None, "test:late": newer}
+
+
 async def test_two_names_of_one_client_meet_in_its_queue(world: World) -> None:
     async def learn(services: Services, event: Event) -> None:
         await services.run.known_as("halo:29")

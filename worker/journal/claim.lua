@@ -54,7 +54,7 @@ if lease > 0 then -- its last worker neither finished nor released it
 end
 fence = redis.call('HINCRBY', run, 'fence', 1)
 redis.call('HSETNX', run, 'started', now)
-if redis.call('HGET', run, 'holds') ~= '1' then
+if redis.call('HGET', run, 'wrote') ~= '1' then -- one that wrote before a wait did not come late
   local newer = newer_run(keys, occurred)
   if newer and redis.call('HSET', run, 'newer', newer) == 1 then
     remember(id, now, worker, 'late', 'run ' .. newer .. ' of a later event has written already')
