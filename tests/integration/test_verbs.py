@@ -120,6 +120,7 @@ async def test_a_skipped_step_shows_in_the_end(world: World) -> None:
     run = await world.receive("a")
     await world.engine.advance(run)
     await world.verbs.skip(run, world.by, "optional")
+    await world.later(seconds=1)
     await world.engine.advance(run)
 
     shown = await world.show(run)
