@@ -1,7 +1,6 @@
 """A HaloPSA tenant for tests: the sandbox behind a wire on which mishaps can happen."""
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -15,7 +14,6 @@ from workflows.halopsa import Halo, HaloConnection
 from workflows.registry import WORKFLOWS
 from workflows.sandbox import Sandbox, sandbox_app
 
-Mishap = Callable[["Wire", httpx.Request], "Any"]
 MAX_CLAIMS = 20
 
 
@@ -30,6 +28,8 @@ class Wire(httpx.AsyncBaseTransport):
         self._inner = httpx.ASGITransport(sandbox_app(sandbox))
         self.requests: list[httpx.Request] = []
         self.mishap: tuple[int, str] | None = None
+        self.lose_every_write = False
+        self._lost: set[bytes] = set()
         self._late: httpx.Request | None = None
 
     @property
@@ -41,7 +41,7 @@ class Wire(httpx.AsyncBaseTransport):
         if not request.url.path.startswith("/api/") or request.url.path == "/api/authinfo":
             return await self._inner.handle_async_request(request)
         self.requests.append(request)
-        kind = self.mishap[1] if self.mishap and self.mishap[0] == len(self.requests) else ""
+        kind = self._kind(request)
         match kind:
             case "crash before":
                 raise Crash
@@ -65,6 +65,14 @@ class Wire(httpx.AsyncBaseTransport):
                 return httpx.Response(500)
         return response
 
+    def _kind(self, request: httpx.Request) -> str:
+        if self.mishap and self.mishap[0] == len(self.requests):
+            return self.mishap[1]
+        if self.lose_every_write and request.method == "POST" and request.content not in self._lost:
+            self._lost.add(request.content)
+            return "answer lost"
+        return ""
+
 
 BEFORE = ("crash before", "never connected", "failed before")
 AFTER = ("crash after", "answer lost", "failed after")
@@ -83,6 +91,10 @@ class Tenant:
 
     def __post_init__(self) -> None:
         self.wire = Wire(self.sandbox)
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin with a new worker process: no token, nothing remembered."""
         self.connection = self._connect()
 
     def _connect(self) -> HaloConnection:
@@ -109,7 +121,7 @@ class Tenant:
             except RetryLater:
                 pass
             except Crash:
-                self.connection = self._connect()
+                self.restart()
             except Asleep:
                 notebook.clock = max(when for when, _ in notebook.waits.values())
         raise AssertionError(f"the run did not end within {MAX_CLAIMS} claims")
@@ -118,6 +130,11 @@ class Tenant:
         """Records of the sandbox that have these values."""
         found = self.sandbox.state()[entity]
         return [row for row in found if all(row[name] == value for name, value in same.items())]
+
+    def change(self, entity: str, record_id: int, **values: Any) -> None:
+        """Change a record as a person would in HaloPSA."""
+        table = self.sandbox.store[entity]
+        table.change(table.rows[record_id], values)
 
     def picture(self) -> str:
         """All records, without the times that our own clock put in."""

@@ -38,10 +38,17 @@ class Ensured(BaseModel):
 
 
 class ClientRef(Ensured):
-    """A client that stands in HaloPSA; `main_site_id` is 0 where HaloPSA did not say."""
+    """A client that stands in HaloPSA.
+
+    Attributes:
+        name: HaloPSA's.
+        main_site_id: 0 where HaloPSA did not say.
+        keyed: whether it bears the CRM's key.
+    """
 
     name: str
     main_site_id: int = 0
+    keyed: bool = True
 
     @property
     def undisputed(self) -> bool:
@@ -85,10 +92,22 @@ async def ensure_client(halo: Halo, client: canonical.Client, main_site: canonic
         return await _create_client(halo, client, main_site, rows)
     if match.inactive:
         raise _undecided(f"The client {client.name!r} is inactive in HaloPSA", [match], client.id)
-    if client.id and not match.ref.strip():
-        await halo.clients.update(match.id, ref=client.id)
     known = await halo.clients.get(match.id)
-    return ClientRef(id=known.id, name=known.name, main_site_id=known.main_site_id, in_doubt=halo.in_doubt)
+    return ClientRef(
+        id=known.id,
+        name=known.name,
+        main_site_id=known.main_site_id,
+        keyed=bool(match.ref.strip()) or not client.id,
+        # The only write of this step is the one that makes the client.
+        created=halo.in_doubt,
+        in_doubt=halo.in_doubt,
+    )
+
+
+async def ensure_key(halo: Halo, client: ClientRef, key: str) -> Ensured:
+    """Give a client that was known by its name alone the CRM's key."""
+    await halo.clients.update(client.id, ref=key)
+    return Ensured(id=client.id)
 
 
 async def ensure_main_site(halo: Halo, client: ClientRef, site: canonical.Site | None, phone: str | None) -> Ensured:

@@ -17,6 +17,7 @@ from workflows.ensure import (
     ensure_client,
     ensure_contact,
     ensure_contract,
+    ensure_key,
     ensure_main_site,
     ensure_note,
     ensure_site,
@@ -67,6 +68,8 @@ async def onboard_client(run: Run, halo: Halo, event: Event) -> Onboarded:
     main = deal.sites[0] if deal.sites else None
     client = await run.step("client", ensure_client, halo, deal.client, main)
     await run.known_as(f"halo:{client.id}")
+    if not client.keyed:
+        await run.step("key", ensure_key, halo, client, deal.client.id)
     main_site = await run.step("main-site", ensure_main_site, halo, client, main, deal.client.phone)
     sites = [main_site] + [
         await run.step(f"site:{normalised_name(site.name)}", ensure_site, halo, client, site) for site in deal.sites[1:]

@@ -1,0 +1,196 @@
+"""A client that leaves is wound down in HaloPSA."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from tests.memory_run import Asleep, MemoryRun, Notebook
+from tests.tenant import Tenant, event
+from worker.errors import NeedsOperator, NotYet
+from workflows.canonical import InvalidEvent
+from workflows.churn_client import churn_client
+from workflows.close_tickets import OpenTicket, children_first
+from workflows.policy import Policy
+
+LEAVES = {"client": {"id": "C-77"}, "last_service_day": "2026-12-31", "reason": "moved to another provider"}
+
+
+@pytest.fixture
+async def client_id(tenant: Tenant, deal: dict[str, Any]) -> int:
+    """An onboarded client with tickets, a recurring invoice and an asset; beside it another client with a ticket."""
+    client_id: int = (await tenant.finish(event("deal.won", deal))).client_id
+    plant = tenant.sandbox.plant
+    parent = plant("Tickets", {"client_id": client_id, "summary": "parent", "agent_id": 3})
+    plant("Tickets", {"client_id": client_id, "summary": "child", "agent_id": 3, "parent_id": parent})
+    plant("Tickets", {"client_id": client_id, "summary": "unassigned"})
+    plant("Tickets", {"client_id": client_id, "summary": "done", "status_id": 9, "hasbeenclosed": True})
+    plant("Tickets", {"client_id": 12, "summary": "somebody else's"})
+    plant("RecurringInvoice", {"client_id": client_id, "nextcreationdate": "2027-01-01T00:00:00"})
+    plant("Asset", {"client_id": client_id, "inventory_number": "PC-1", "assettype_id": 131})
+    return client_id
+
+
+async def test_a_churn_winds_everything_down(tenant: Tenant, client_id: int) -> None:
+    notebook = Notebook()
+    result = await tenant.finish(event("client.churned", LEAVES), notebook)
+
+    assert tenant.rows("Client", id=client_id)[0]["inactive"]
+    tickets = {ticket["summary"]: ticket for ticket in tenant.rows("Tickets", client_id=client_id)}
+    assert all(ticket["status_id"] == 9 and ticket["hasbeenclosed"] for ticket in tickets.values())
+    assert (tickets["unassigned"]["agent_id"], tickets["parent"]["agent_id"]) == (4, 3)
+    assert not tenant.rows("Tickets", client_id=12)[0]["hasbeenclosed"]
+    actions = {action["ticket_id"]: action for action in tenant.rows("Actions")}
+    assert set(actions) == {tickets[name]["id"] for name in ("parent", "child", "unassigned")}
+    assert len(tenant.rows("Actions")) == 3
+    for action in actions.values():
+        assert "moved to another provider" in action["note"]
+        assert (action["hiddenfromuser"], action["sendemail"], action["outcome_id"]) == (True, False, 7)
+    (contract,) = tenant.rows("ClientContract", client_id=client_id)
+    assert (contract["end_date"], contract["rollingcontract"]) == ("2026-12-31T00:00:00", False)
+    (invoice,) = tenant.rows("RecurringInvoice", client_id=client_id)
+    assert not invoice.get("disabled")
+    assert result.recurring_invoice_ids == [invoice["id"]]
+    assert sorted(result.closed_ticket_ids) == sorted(actions)
+    assert len(result.asset_ids) == 1
+    notes = [note["note"] for note in tenant.rows("CRMNote", client_id=client_id)]
+    assert [note.splitlines()[0] for note in notes[1:]] == [
+        "Leaving; last service day: 2026-12-31. moved to another provider",
+        "Wound down; last service day: 2026-12-31",
+    ]
+    assert f"Invoice {invoice['id']}" in notes[2]
+    assert notebook.keys == {f"halo:{client_id}"}
+
+
+@pytest.mark.usefixtures("client_id")
+async def test_before_the_last_day_is_over_only_the_note_is_written(tenant: Tenant) -> None:
+    notebook = Notebook()
+    before = len(tenant.wire.calls)
+
+    with pytest.raises(Asleep):
+        await tenant.claim(event("client.churned", LEAVES), notebook)
+    assert [call for call in tenant.wire.calls[before:] if call.startswith("POST")] == ["POST /api/CRMNote"]
+    ((when, what),) = notebook.waits.values()
+    assert when == datetime(2027, 1, 1, tzinfo=UTC)
+    assert "Acme Corporation" in what
+
+
+async def test_what_came_while_waiting_is_wound_down_too(tenant: Tenant, client_id: int) -> None:
+    notebook = Notebook()
+    with pytest.raises(Asleep):
+        await tenant.claim(event("client.churned", LEAVES), notebook)
+    tenant.sandbox.plant("Tickets", {"client_id": client_id, "summary": "new", "agent_id": 3})
+    await tenant.finish(event("client.churned", LEAVES), notebook)
+
+    assert all(ticket["hasbeenclosed"] for ticket in tenant.rows("Tickets", client_id=client_id))
+
+
+async def test_without_a_date_it_happens_now(tenant: Tenant, client_id: int) -> None:
+    notebook = Notebook()
+    result = await tenant.claim(event("client.churned", {"client": {"name": "ACME corporation"}}), notebook)
+
+    assert result.client_id == client_id
+    assert notebook.waits == {}
+    # The contract starts on a later day: it ends as it starts.
+    assert tenant.rows("ClientContract", client_id=client_id)[0]["end_date"] == "2026-12-01T00:00:00"
+
+
+@pytest.mark.parametrize(
+    ("given", "ended"),
+    [
+        ({"end_date": "2026-06-30T00:00:00", "rollingcontract": False}, "2026-06-30T00:00:00"),
+        ({"end_date": "2026-06-30T00:00:00", "rollingcontract": True}, "2026-12-31T00:00:00"),
+        ({"end_date": "2028-06-30T00:00:00", "rollingcontract": False}, "2026-12-31T00:00:00"),
+        ({"rollingcontract": True}, "2026-12-31T00:00:00"),
+        ({"end_date": "1899-12-30T00:00:00", "rollingcontract": False}, "2026-12-31T00:00:00"),
+    ],
+)
+async def test_contracts_end_on_the_day_and_not_before_their_own(
+    tenant: Tenant, client_id: int, given: dict[str, Any], ended: str
+) -> None:
+    fields = {"client_id": client_id, "ref": "OLD", "start_date": "2025-01-01T00:00:00", **given}
+    contract = tenant.sandbox.plant("ClientContract", fields)
+    await tenant.finish(event("client.churned", LEAVES))
+
+    (row,) = tenant.rows("ClientContract", id=contract)
+    assert (row["end_date"], row["rollingcontract"]) == (ended, False)
+
+
+async def test_a_refused_ticket_is_named_holds_up_nothing_and_is_closed_after_mending(
+    tenant: Tenant, client_id: int
+) -> None:
+    notebook = Notebook()
+    hidden = tenant.sandbox.plant("Tickets", {"client_id": 12, "summary": "project task", "agent_id": 3})
+    (parent,) = tenant.rows("Tickets", summary="parent")
+    # A child at another client keeps the parent open.
+    tenant.change("Tickets", hidden, parent_id=parent["id"])
+
+    with pytest.raises(NeedsOperator, match=rf"Ticket {parent['id']}: .*Please close all child Tickets"):
+        await tenant.finish(event("client.churned", LEAVES), notebook)
+    open_ones = [ticket["id"] for ticket in tenant.rows("Tickets", client_id=client_id, hasbeenclosed=False)]
+    assert open_ones == [parent["id"]]
+    assert tenant.rows("ClientContract", client_id=client_id)[0]["end_date"] == "2026-12-31T00:00:00"
+    assert tenant.rows("Client", id=client_id)[0]["inactive"]
+
+    tenant.change("Tickets", hidden, hasbeenclosed=True, status_id=9)
+    await tenant.finish(event("client.churned", LEAVES), notebook)
+    assert tenant.rows("Tickets", id=parent["id"])[0]["hasbeenclosed"]
+    assert len(tenant.rows("Actions", ticket_id=parent["id"])) == 1
+
+
+async def test_a_client_that_is_not_there_may_still_come(tenant: Tenant) -> None:
+    with pytest.raises(NotYet, match="C-77"):
+        await tenant.finish(event("client.churned", LEAVES))
+
+
+async def test_several_clients_of_one_name_need_a_person(tenant: Tenant) -> None:
+    for name in ("Acme", "ACME."):
+        tenant.sandbox.plant("Client", {"name": name})
+
+    with pytest.raises(NeedsOperator, match="Several clients"):
+        await tenant.finish(event("client.churned", {"client": {"name": "acme"}}))
+
+
+@pytest.mark.usefixtures("client_id")
+async def test_a_churn_that_comes_late_asks_first(tenant: Tenant) -> None:
+    notebook = Notebook(newer="r-2")
+    before = tenant.picture()
+
+    with pytest.raises(Asleep, match="r-2"):
+        await tenant.claim(event("client.churned", LEAVES), notebook)
+    assert tenant.picture() == before
+
+
+@pytest.mark.usefixtures("client_id")
+async def test_inactive_last_sets_the_client_inactive_after_everything_else(tenant: Tenant) -> None:
+    before = len(tenant.wire.calls)
+    run = MemoryRun(Notebook())
+    policy = Policy(order="inactive-last")
+    await churn_client(run, tenant.connection.for_run(run), event("client.churned", {"client": {"id": "C-77"}}), policy)
+
+    writes = [call for call in tenant.wire.calls[before:] if call.startswith("POST")]
+    assert writes[-3:] == ["POST /api/ClientContract", "POST /api/Client", "POST /api/CRMNote"]
+
+
+@pytest.mark.usefixtures("client_id")
+async def test_a_status_that_halopsa_does_not_have_needs_a_person(tenant: Tenant) -> None:
+    run = MemoryRun(Notebook())
+    leaves = event("client.churned", {"client": {"id": "C-77"}})
+
+    with pytest.raises(NeedsOperator, match="no ticket status 'Gone'"):
+        await churn_client(run, tenant.connection.for_run(run), leaves, Policy(closed_status="Gone"))
+
+
+async def test_an_event_that_is_not_valid_asks_nothing_of_halopsa(tenant: Tenant) -> None:
+    with pytest.raises(InvalidEvent, match="Client id or name is required"):
+        await tenant.finish(event("client.churned", {"last_service_day": "2026-12-31"}))
+    assert tenant.wire.calls == []
+
+
+def test_children_come_before_their_parents_and_circles_do_no_harm() -> None:
+    parents = {1: 0, 2: 1, 3: 2, 4: 99, 5: 6, 6: 5}
+    tickets = [OpenTicket(id=number, type_id=1, agent_id=1, parent_id=parent) for number, parent in parents.items()]
+    order = [ticket.id for ticket in children_first(tickets)]
+
+    assert order.index(3) < order.index(2) < order.index(1)
+    assert set(order) == set(parents)

@@ -1,0 +1,108 @@
+"""One effect: whatever goes wrong with whichever request, HaloPSA ends as if every step had run once."""
+
+from typing import Any
+
+import pytest
+
+from tests.memory_run import Notebook
+from tests.tenant import AFTER, BEFORE, Tenant, event
+
+KINDS = (*BEFORE, *AFTER)
+LEAVES = {"client": {"id": "C-77"}, "last_service_day": "2026-12-31", "reason": "moved"}
+
+
+@pytest.fixture
+def deal(deal: dict[str, Any]) -> dict[str, Any]:
+    """The won deal with a second site, a second contact and an asset."""
+    deal["sites"].append({"key": "depot", "name": "Depot", "city": "Chicago", "country": "United States"})
+    deal["contacts"].append({"name": "No Mail", "site": "depot"})
+    deal["assets"] = [{"tag": "LT-0042", "type": "Laptop", "site": "depot"}]
+    return deal
+
+
+async def onboarding(deal: dict[str, Any]) -> tuple[Tenant, Any]:
+    return Tenant(), event("deal.won", deal)
+
+
+async def churn(deal: dict[str, Any]) -> tuple[Tenant, Any]:
+    tenant = Tenant()
+    client_id = (await tenant.finish(event("deal.won", deal))).client_id
+    parent = tenant.sandbox.plant("Tickets", {"client_id": client_id, "summary": "parent"})
+    tenant.sandbox.plant("Tickets", {"client_id": client_id, "summary": "child", "parent_id": parent, "agent_id": 3})
+    tenant.wire.requests.clear()
+    tenant.restart()
+    return tenant, event("client.churned", LEAVES)
+
+
+async def adoption(deal: dict[str, Any]) -> tuple[Tenant, Any]:
+    """A client that stands there by its name alone, with a site of the main site's name and an inactive contact."""
+    tenant = Tenant()
+    client_id = tenant.sandbox.plant("Client", {"name": "ACME Corporation"})
+    site_id = tenant.sandbox.plant("Site", {"client_id": client_id, "name": "Acme HQ"})
+    john = {"name": "John", "site_id": site_id, "emailaddress": "john.smith@acme.example.com", "inactive": True}
+    tenant.sandbox.plant("Users", john)
+    return tenant, event("deal.won", deal)
+
+
+PLANS = {"onboarding": onboarding, "churn": churn, "adoption": adoption}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("plan", PLANS)
+async def test_no_mishap_with_any_request_changes_the_outcome(plan: str, kind: str, deal: dict[str, Any]) -> None:
+    clean, wish = await PLANS[plan](deal)
+    await clean.finish(wish)
+
+    for number in range(1, len(clean.wire.calls) + 1):
+        tenant, wish = await PLANS[plan](deal)
+        tenant.wire.mishap = (number, kind)
+        await tenant.finish(wish)
+
+        assert tenant.picture() == clean.picture(), f"{kind} at request {number}, {clean.wire.calls[number - 1]}"
+
+
+@pytest.mark.parametrize("plan", PLANS)
+async def test_a_mishap_with_every_write_changes_nothing(plan: str, deal: dict[str, Any]) -> None:
+    clean, wish = await PLANS[plan](deal)
+    await clean.finish(wish)
+    tenant, wish = await PLANS[plan](deal)
+    tenant.wire.lose_every_write = True
+    await tenant.finish(wish)
+
+    assert tenant.picture() == clean.picture()
+
+
+def in_use(tenant: Tenant, entity: str, **same: Any) -> list[dict[str, Any]]:
+    """Records that count: not inactive, and no site's General User."""
+    rows = tenant.rows(entity, **same)
+    kept = [row for row in rows if not row.get("inactive", False) and row.get("active", True)]
+    return [row for row in kept if row.get("name") != "General User"]
+
+
+async def test_a_write_that_lands_late_leaves_one_record_in_use(deal: dict[str, Any]) -> None:
+    """The request of a step that was given up lands after the next claim has looked, so that two records are made."""
+    clean, wish = await onboarding(deal)
+    result = await clean.finish(wish)
+    creates = [
+        number
+        for number, request in enumerate(clean.wire.requests, 1)
+        if request.method == "POST" and b'"id"' not in request.content and not request.url.path.endswith("CRMNote")
+    ]
+    assert len(creates) == 6
+
+    for number in creates:
+        tenant, wish = await onboarding(deal)
+        tenant.wire.mishap = (number, "lands late")
+        late = await tenant.finish(wish)
+
+        path = clean.wire.calls[number - 1]
+        assert len(late.remarks) == 1, path
+        assert "a double of" in late.remarks[0]
+        assert [row["id"] for row in in_use(tenant, "Client", ref="C-77")] == [late.client_id], path
+        for entity in ("Site", "Users", "ClientContract", "Asset"):
+            there = in_use(tenant, entity, client_id=late.client_id)
+            assert len(there) == len(in_use(clean, entity, client_id=result.client_id)), (path, entity)
+        # The retired double does not stand in the way of the client's next deal, nor of its churn.
+        again = await tenant.finish(event("deal.won", deal | {"deal": {"id": "D-2"}}), Notebook())
+        assert again.client_id == late.client_id
+        await tenant.finish(event("client.churned", {"client": {"id": "C-77"}}), Notebook())

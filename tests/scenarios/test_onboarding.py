@@ -1,0 +1,239 @@
+"""A won deal becomes a client in HaloPSA."""
+
+from typing import Any
+
+import pytest
+
+from tests.memory_run import Notebook
+from tests.tenant import Tenant, event
+from worker.errors import NeedsOperator
+from workflows.canonical import InvalidEvent
+from workflows.sandbox import Faults, Sandbox
+
+
+def acme(tenant: Tenant) -> dict[str, Any]:
+    (client,) = tenant.rows("Client", name="Acme Corporation")
+    return client
+
+
+def people(tenant: Tenant, client_id: int) -> list[dict[str, Any]]:
+    return [user for user in tenant.rows("Users", client_id=client_id) if user["name"] != "General User"]
+
+
+async def test_a_won_deal_stands_in_halopsa_once_and_complete(tenant: Tenant, deal: dict[str, Any]) -> None:
+    notebook = Notebook()
+    result = await tenant.finish(event("deal.won", deal), notebook)
+
+    client = acme(tenant)
+    assert client["ref"] == "C-77"
+    assert client["website"] == "https://acme.example.com"
+    assert client["accountsemailaddress"] == "accounts@acme.example.com"
+    assert client["accountmanagertech"] == 3
+    (site,) = tenant.rows("Site", client_id=client["id"])
+    assert client["main_site_id"] == site["id"]
+    assert (site["name"], site["phonenumber"], site["country_code"]) == ("Acme HQ", "555-123-4567", "225")
+    assert site["delivery_address"] == {
+        "line1": "123 Main Street",
+        "line2": "Suite 500",
+        "line3": "Springfield",
+        "line4": "IL",
+        "postcode": "62701",
+    }
+    (john,) = people(tenant, client["id"])
+    assert (john["site_id"], john["emailaddress"], john["title"]) == (
+        site["id"],
+        "john.smith@acme.example.com",
+        "IT Director",
+    )
+    assert (john["isimportantcontact"], john["ismaincontact"], john["web_access_level"]) == (True, True, 0)
+    (contract,) = tenant.rows("ClientContract", client_id=client["id"])
+    assert (contract["ref"], contract["start_date"], contract["end_date"], contract["rollingcontract"]) == (
+        "D-1001",
+        "2026-12-01T00:00:00",
+        "2027-11-30T00:00:00",
+        True,
+    )
+    (note,) = tenant.rows("CRMNote", client_id=client["id"])
+    assert "D-1001" in note["note"]
+    assert notebook.keys == {f"halo:{client['id']}"}
+    assert result.model_dump() == {
+        "client_id": client["id"],
+        "client_created": True,
+        "site_ids": [site["id"]],
+        "contact_ids": [john["id"]],
+        "contract_id": contract["id"],
+        "asset_ids": [],
+        "remarks": [],
+    }
+
+
+async def test_a_clean_onboarding_costs_seven_requests_and_its_note(tenant: Tenant, deal: dict[str, Any]) -> None:
+    await tenant.finish(event("deal.won", deal))
+    before = len(tenant.wire.calls)
+    deal["deal"]["id"], deal["client"] = "D-2", {**deal["client"], "id": "C-78", "name": "Beta Ltd"}
+    await tenant.finish(event("deal.won", deal))
+
+    assert tenant.wire.calls[before:] == [
+        "GET /api/Client",
+        "POST /api/Client",
+        "POST /api/Site",
+        "POST /api/Users",
+        "POST /api/ClientContract",
+        "GET /api/Users",
+        "GET /api/ClientContract",
+        "POST /api/CRMNote",
+    ]
+
+
+async def test_a_bare_event_is_enough(tenant: Tenant) -> None:
+    await tenant.finish(event("deal.won", {"deal": {"id": 5}, "client": {"name": "Acme Corporation"}}))
+
+    (site,) = tenant.rows("Site", client_id=acme(tenant)["id"])
+    (contract,) = tenant.rows("ClientContract", client_id=acme(tenant)["id"])
+    assert site["name"] == "Main"
+    assert (contract["ref"], contract["start_date"], contract["rollingcontract"]) == ("5", "2026-11-23T00:00:00", True)
+
+
+async def test_several_sites_contacts_and_assets_find_their_places(tenant: Tenant, deal: dict[str, Any]) -> None:
+    deal["sites"].insert(0, {"key": "depot", "name": "Depot", "city": "Chicago"})
+    deal["contacts"] += [
+        {"name": "Ada", "email": "ada@acme.example.com", "site": "depot"},
+        {"name": "No Mail", "site": "nowhere"},
+        {"name": "Bad", "email": "bad@"},
+    ]
+    deal["assets"] = [{"tag": "LT-0042", "type": "laptop", "serial": "X1", "site": "depot"}]
+    result = await tenant.finish(event("deal.won", deal))
+
+    client = acme(tenant)
+    sites = {site["name"]: site["id"] for site in tenant.rows("Site", client_id=client["id"])}
+    assert client["main_site_id"] == sites["Acme HQ"]
+    assert set(sites) == {"Acme HQ", "Depot"}
+    assert {user["name"]: user["site_id"] for user in people(tenant, client["id"])} == {
+        "John Smith": sites["Acme HQ"],
+        "Ada": sites["Depot"],
+        "No Mail": sites["Acme HQ"],
+    }
+    (laptop,) = tenant.rows("Asset", client_id=client["id"])
+    assert (laptop["inventory_number"], laptop["site_id"], laptop["assettype_id"]) == ("LT-0042", sites["Depot"], 131)
+    assert result.remarks == [
+        "contact left out: Invalid email format (contacts[3].email: 'bad@')",
+        "no mail stands at the main site: the event has no site 'nowhere'",
+    ]
+
+
+async def test_what_halopsa_does_not_know_is_remarked_and_holds_nothing_up(
+    tenant: Tenant, deal: dict[str, Any]
+) -> None:
+    deal["client"]["account_manager_email"] = "left@msp.example"
+    deal["sites"][0]["country"] = "Atlantis"
+    result = await tenant.finish(event("deal.won", deal))
+
+    assert result.remarks == [
+        "account manager left@msp.example not set: HaloPSA has no such agent",
+        "country Atlantis not set: HaloPSA's list does not have it",
+    ]
+
+
+@pytest.mark.parametrize("spelling", ["Acme Corporation", "ACME  corporation."])
+async def test_a_second_deal_of_a_client_adds_only_its_contract(
+    tenant: Tenant, deal: dict[str, Any], spelling: str
+) -> None:
+    first = await tenant.finish(event("deal.won", deal))
+    deal["deal"]["id"], deal["client"]["name"] = "D-1002", spelling
+    second = await tenant.finish(event("deal.won", deal), Notebook())
+
+    assert (second.client_id, second.client_created) == (first.client_id, False)
+    assert (second.site_ids, second.contact_ids) == (first.site_ids, first.contact_ids)
+    refs = [contract["ref"] for contract in tenant.rows("ClientContract", client_id=first.client_id)]
+    assert refs == ["D-1001", "D-1002"]
+
+
+async def test_the_same_deal_in_another_run_changes_nothing(tenant: Tenant, deal: dict[str, Any]) -> None:
+    await tenant.finish(event("deal.won", deal))
+    before = {name: len(rows) for name, rows in tenant.sandbox.state().items() if name != "CRMNote"}
+    await tenant.finish(event("deal.won", deal), Notebook())
+
+    assert {name: len(rows) for name, rows in tenant.sandbox.state().items() if name != "CRMNote"} == before
+
+
+async def test_a_client_known_by_name_alone_gets_the_key(tenant: Tenant, deal: dict[str, Any]) -> None:
+    known = tenant.sandbox.plant("Client", {"name": "acme corporation"})
+    result = await tenant.finish(event("deal.won", deal))
+
+    assert result.client_id == known
+    assert tenant.rows("Client", id=known)[0]["ref"] == "C-77"
+    assert len(tenant.rows("Site", client_id=known)) == 1
+
+
+@pytest.mark.parametrize(
+    ("others", "words"),
+    [
+        ([{"name": "Acme Corporation", "ref": "C-1"}], "bears another key"),
+        ([{"name": "Acme Corporation"}, {"name": "ACME Corporation"}], "Several clients"),
+        ([{"name": "Acme", "ref": "C-77"}, {"name": "Beta", "ref": "C-77"}], "Several clients"),
+        ([{"name": "Acme Corporation", "inactive": True}], "inactive"),
+        ([{"name": "Old name", "ref": "C-77", "inactive": True}], "inactive"),
+    ],
+)
+async def test_a_person_decides_which_client_is_meant(
+    tenant: Tenant, deal: dict[str, Any], others: list[dict[str, Any]], words: str
+) -> None:
+    ids = [tenant.sandbox.plant("Client", other) for other in others]
+    before = tenant.picture()
+
+    with pytest.raises(NeedsOperator, match=words) as raised:
+        await tenant.finish(event("deal.won", deal))
+    assert all(str(known) in str(raised.value) for known in ids)
+    assert tenant.picture() == before
+
+
+async def test_a_client_beyond_the_first_pages_is_found(deal: dict[str, Any]) -> None:
+    tenant = Tenant(Sandbox(faults=Faults(page_cap=20, ignore_search=True)))
+    for number in range(45):
+        tenant.sandbox.plant("Client", {"name": f"Client {number}"})
+    known = tenant.sandbox.plant("Client", {"name": "ZZZ", "ref": "C-77"})
+
+    assert (await tenant.finish(event("deal.won", deal))).client_id == known
+
+
+@pytest.mark.parametrize("answer", ["object", "array", "envelope"])
+@pytest.mark.parametrize("floats", [True, False])
+async def test_every_form_of_answer_serves(deal: dict[str, Any], answer: Any, *, floats: bool) -> None:
+    tenant = Tenant(Sandbox(faults=Faults(post_answer=answer, float_ids=floats)))
+    result = await tenant.finish(event("deal.won", deal))
+
+    assert result.client_id == acme(tenant)["id"]
+
+
+async def test_an_event_that_is_not_valid_asks_nothing_of_halopsa(tenant: Tenant) -> None:
+    with pytest.raises(InvalidEvent, match=r"Deal id is required.*Client name is required"):
+        await tenant.finish(event("deal.won", {}))
+    assert tenant.wire.calls == []
+
+
+async def test_an_unknown_asset_type_needs_a_person(tenant: Tenant, deal: dict[str, Any]) -> None:
+    deal["assets"] = [{"tag": "X", "type": "Quantum computer"}]
+
+    with pytest.raises(NeedsOperator, match="no asset type 'Quantum computer'"):
+        await tenant.finish(event("deal.won", deal))
+
+
+async def test_a_contact_that_left_and_is_back_becomes_active(tenant: Tenant, deal: dict[str, Any]) -> None:
+    first = await tenant.finish(event("deal.won", deal))
+    tenant.change("Users", first.contact_ids[0], inactive=True)
+    deal["deal"]["id"] = "D-1002"
+    second = await tenant.finish(event("deal.won", deal), Notebook())
+
+    assert second.contact_ids == first.contact_ids
+    assert not people(tenant, first.client_id)[0]["inactive"]
+
+
+async def test_what_was_made_must_be_seen_again(tenant: Tenant, deal: dict[str, Any]) -> None:
+    notebook = Notebook()
+    await tenant.finish(event("deal.won", deal), notebook)
+    del notebook.steps["verify"]
+    del notebook.steps["report"]
+    tenant.sandbox.store["ClientContract"].remove(tenant.rows("ClientContract", ref="D-1001")[0])
+
+    with pytest.raises(NeedsOperator, match="contract"):
+        await tenant.finish(event("deal.won", deal), notebook)

@@ -1,0 +1,70 @@
+"""Routes: the same fact and the same client get the same names, and junk never stops the inbox."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.tenant import event
+from worker.events import Event
+from workflows.registry import WORKFLOWS, churn_route, onboarding_route
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=300),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["deal", "client", "id", "name", "last_service_day", "effective_at"]) | st.text(max_size=5),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+def test_names_and_versions_are_fixed() -> None:
+    assert [(flow.name, flow.version, flow.on) for flow in WORKFLOWS] == [
+        ("onboard_client", 1, "deal.won"),
+        ("churn_client", 1, "client.churned"),
+    ]
+
+
+def test_a_won_deal_is_one_fact_of_its_origin() -> None:
+    data = {"deal": {"id": "D-1001"}, "client": {"id": 77, "name": "ACME  Corp."}}
+    route = onboarding_route(event("deal.won", data, source={"system": "hubspot", "account": "123"}))
+
+    assert route.fact == "deal:hubspot/123:D-1001:won"
+    assert route.keys == ["crm:77", "name:acme corp"]
+    assert route.client == "ACME  Corp."
+
+
+@pytest.mark.parametrize(
+    ("data", "fact"),
+    [
+        ({"client": {"id": "C-77"}, "last_service_day": "2026-12-31"}, "client::C-77:leaves:2026-12-31"),
+        ({"client": {"name": "Acme, Corp"}, "last_service_day": "2026-12-31"}, "client::acme corp:leaves:2026-12-31"),
+        ({"client": {"id": "C-77"}, "effective_at": "2026-12-31T09:00:00Z"}, "client::C-77:leaves:2026-12-31"),
+        ({"client": {"id": "C-77"}, "last_service_day": "soon"}, "client::C-77:leaves:2026-11-23"),
+        ({"client": {"id": "C-77"}}, "client::C-77:leaves:2026-11-23"),
+    ],
+)
+def test_a_client_leaves_once_on_a_day(data: dict[str, Any], fact: str) -> None:
+    assert churn_route(event("client.churned", data)).fact == fact
+
+
+def test_events_without_a_deal_id_are_facts_of_their_own() -> None:
+    first, second = (Event(f"standard:{n}", "standard", "deal.won", datetime.now(UTC), {"data": {}}) for n in (1, 2))
+
+    assert onboarding_route(first).fact != onboarding_route(second).fact
+
+
+@given(data=JSON, source=JSON)
+def test_no_payload_stops_the_routes(data: Any, source: Any) -> None:
+    junk = Event("x:1", "x", "deal.won", datetime(2026, 11, 23, tzinfo=UTC), {"data": data, "source": source})
+
+    for flow in WORKFLOWS:
+        route = flow.route(junk)
+        assert all(len(key) < 1000 for key in [route.fact, route.client, *route.keys])
