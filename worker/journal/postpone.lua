@@ -10,4 +10,5 @@ if state == 'received' then
   ring('event/' .. id, due)
 else
   redis.call('ZREM', 'ph:open', 'event/' .. id)
+  age('event/' .. id, now_ms())
 end

@@ -8,7 +8,9 @@ local LOOK_AGAIN_MS = 60000 -- a run that waits for its client's queue is looked
 local WORKER_SEEN_MS = 10000 -- a worker that has not swept for this long is not counted as there
 
 local ALERTS_KEPT = 1000
+local HISTORY_KEPT = 200
 local LATEST_KEPT_MS = 400 * 24 * 3600 * 1000
+local FACT_KEPT_MS = 400 * 24 * 3600 * 1000 -- after the end: longer than any run is kept
 
 local function now_ms()
   --CLOCK--
@@ -41,7 +43,17 @@ local function set_state(id, state, now)
 end
 
 local function remember(id, now, actor, action, reason)
-  redis.call('RPUSH', 'ph:history:' .. id, cjson.encode({ at = now, actor = actor, action = action, reason = reason }))
+  local history = 'ph:history:' .. id
+  redis.call('RPUSH', history, cjson.encode({ at = now, actor = actor, action = action, reason = reason }))
+  redis.call('LTRIM', history, -HISTORY_KEPT, -1)
+end
+
+-- Let one worker at a time do something: takes or keeps the hold on it for a while (ms).
+local function hold(name, worker, for_ms)
+  local holder = redis.call('GET', 'ph:hold:' .. name)
+  if holder and holder ~= worker then return false end
+  redis.call('SET', 'ph:hold:' .. name, worker, 'PX', for_ms)
+  return true
 end
 
 -- Say something to the people in charge, once; a worker sends it on.
@@ -59,6 +71,12 @@ local function paused_by(id, workflow)
     if pause then return pause end
   end
   return nil
+end
+
+-- The key under which a run's business fact is known.
+local function fact_of(run)
+  local workflow, fact = unpack(redis.call('HMGET', run, 'workflow', 'fact'))
+  return 'ph:fact:' .. workflow .. ':' .. fact
 end
 
 local function keys_of(run) return cjson.decode(redis.call('HGET', run, 'keys') or '[]') end
@@ -110,7 +128,10 @@ local function wake_expectant(keys, now)
   end
 end
 
--- End a run: out of every index and queue, unless it failed half-done, which keeps its place.
+-- Note what has ended, so that it is archived when it is old enough.
+local function age(subject, now) redis.call('ZADD', 'ph:ended', now, subject) end
+
+-- End a run: out of every index and queue, unless it failed half-done, which keeps its place and does not age.
 local function close(id, state, now)
   local run = run_key(id)
   redis.call('HSET', run, 'finished', now)
@@ -119,7 +140,12 @@ local function close(id, state, now)
   redis.call('ZREM', 'ph:open', 'run/' .. id)
   set_state(id, state, now)
   local keys = keys_of(run)
-  if state ~= 'failed' or redis.call('HGET', run, 'wrote') ~= '1' then leave_queues(id, keys, now) end
+  if state ~= 'failed' or redis.call('HGET', run, 'wrote') ~= '1' then
+    leave_queues(id, keys, now)
+    age('run/' .. id, now)
+  end
+  local fact = fact_of(run)
+  if redis.call('GET', fact) == id then redis.call('PEXPIRE', fact, FACT_KEPT_MS) end
   wake_expectant(keys, now)
 end
 
@@ -127,6 +153,7 @@ end
 local function set_going(id, now)
   local run = run_key(id)
   redis.call('HDEL', run, 'due', 'waiting', 'error', 'finished', 'trouble', 'asks')
+  redis.call('ZREM', 'ph:ended', 'run/' .. id)
   local occurred, away = unpack(redis.call('HMGET', run, 'occurred', 'away'))
   if not away then
     for _, key in ipairs(keys_of(run)) do redis.call('ZADD', queue_key(key), 'NX', occurred, id) end

@@ -13,7 +13,8 @@ for _, route in ipairs(routes) do
   local fact = 'ph:fact:' .. route.workflow .. ':' .. route.fact
   local earlier = redis.call('GET', fact)
   local earlier_state = earlier and redis.call('HGET', run_key(earlier), 'state')
-  if earlier_state and earlier_state ~= 'failed' and earlier_state ~= 'cancelled' then
+  -- An earlier run that is gone is in the archive: it succeeded, or it would have taken its fact along.
+  if earlier and earlier_state ~= 'failed' and earlier_state ~= 'cancelled' then
     reason, repeats = 'repeats what run ' .. earlier .. ' stands for', earlier
   else
     local run = run_key(route.run)
@@ -45,6 +46,7 @@ if #started > 0 then
   redis.call('HSET', event, 'state', 'routed', 'runs', cjson.encode(started))
 else
   redis.call('HSET', event, 'state', 'ignored', 'reason', reason)
+  age('event/' .. id, now)
   if repeats then redis.call('HSET', event, 'repeats', repeats) end
 end
 redis.call('ZREM', 'ph:open', 'event/' .. id)

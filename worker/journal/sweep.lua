@@ -9,11 +9,16 @@ redis.call('ZREMRANGEBYSCORE', 'ph:workers', '-inf', now - WORKER_SEEN_MS)
 local crowded = redis.call('ZCARD', QUEUE) > 1000
 local rung = 0
 for _, subject in ipairs(redis.call('ZRANGEBYSCORE', 'ph:open', '-inf', now, 'LIMIT', 0, limit)) do
-  attend(subject, now + again_ms)
-  local orphaned = string.sub(subject, 1, 4) == 'run/' and redis.call('HGET', run_key(string.sub(subject, 5)), 'lease')
-  if orphaned or not crowded then
-    ring(subject, now)
-    rung = rung + 1
+  local kind, id = string.match(subject, '^(%l+)/(.+)$')
+  local state, lease = unpack(redis.call('HMGET', kind == 'run' and run_key(id) or event_key(id), 'state', 'lease'))
+  if not state or ENDED[state] and kind == 'run' then
+    redis.call('ZREM', 'ph:open', subject) -- deleted by hand, or woken after its end
+  else
+    attend(subject, now + again_ms)
+    if lease or not crowded then
+      ring(subject, now)
+      rung = rung + 1
+    end
   end
 end
 return rung
