@@ -33,6 +33,7 @@ class Notebook:
     clock: datetime = STARTED
     newer: str | None = None
     questions: list[str] = field(default_factory=list)
+    remarks: dict[str, str] = field(default_factory=dict)
 
 
 class MemoryCall:
@@ -95,6 +96,11 @@ class MemoryRun:
 
     async def event(self, id: str, name: str, *, until: datetime, what: str) -> str | None:  # noqa: A002 - the protocol's name
         raise NotImplementedError("no workflow waits for events")
+
+    async def remark(self, id: str, text: str) -> None:  # noqa: A002 - the protocol's name
+        assert id not in self._seen, f"step {id} occurs twice"
+        self._seen.add(id)
+        self._notebook.remarks[id] = text
 
     async def known_as(self, *keys: str) -> None:
         self._notebook.keys |= set(keys)

@@ -158,6 +158,12 @@ class ActiveRun:
         await self._checkpoint(id, self._claim.now, event_id)
         return event_id
 
+    async def remark(self, id: str, text: str) -> None:  # noqa: A002 - the field's own word
+        """Say something in the run's history, once; see `worker.run.Run.remark`."""
+        self._meet(id)
+        if id not in self._claim.steps:
+            await self._checkpoint(id, self.server_now(), None, history=text)
+
     async def known_as(self, *keys: str) -> None:
         """Enter the queues of further names of the client; see `worker.run.Run.known_as`."""
         new = [key for key in keys if key not in self._claim.keys]
@@ -270,10 +276,10 @@ class ActiveRun:
             actor=self._worker,
         )
 
-    async def _checkpoint(self, step: str, started: int, result: Any) -> None:
+    async def _checkpoint(self, step: str, started: int, result: Any, *, history: str = "") -> None:
         finished = self.server_now()
         record = StepRecord(started, finished, self._tries(step), self._claim.epoch, result)
-        await self._journal.checkpoint(self._claim, step, record.dump())
+        await self._journal.checkpoint(self._claim, step, record.dump(), history=history, actor=self._worker)
         self._claim.steps[step] = record
         self._claim.intents.pop(step, None)
         self._settled.discard(step)

@@ -105,6 +105,14 @@ class Run(Protocol):
             The event's id; None if none came in time.
         """
 
+    async def remark(self, id: str, text: str) -> None:  # noqa: A002 - the field's own word
+        """Say something in the run's history that an operator should find there.
+
+        Args:
+            id: the remark's step id; it is said once.
+            text: what happened, in plain words.
+        """
+
     async def known_as(self, *keys: str) -> None:
         """Enter the queues of further names of the client (``halo:29``); waits until the run is first there too."""
 

@@ -95,6 +95,8 @@ async def onboard_client(run: Run, halo: Halo, event: Event) -> Onboarded:
     ]
     made = Made(client=client, sites=sites, contacts=contacts, contract=contract, assets=assets)
     verified = await run.step("verify", verify_onboarding, halo, made)
+    for double in verified.retired:
+        await run.remark(f"retired:{double}", f"set inactive: {double}")
     onboarded = _result(deal, made, verified, place)
     mark = f"Parhelion run {run.id}: onboarded"
     await run.step("report", ensure_note, halo, client.id, mark, report(event, deal, onboarded))

@@ -435,3 +435,17 @@ async def test_trouble_outside_is_given_up_after_a_day(world: World) -> None:
     shown = await world.show(run)
     assert shown["state"] == "failed"
     assert "Given up after a day" in shown["error"]
+
+
+async def test_a_remark_stands_in_the_history_once(world: World) -> None:
+    async def say_it(services: Services, _event: Event) -> None:
+        await services.run.remark("retired", "set inactive: contact 7")
+        await services.run.step("last", write, services, "last")
+
+    world.plan = say_it
+    engine = world.worker("suspending", suspend_always=True)
+    run = await world.receive("a")
+    for _ in range(3):
+        await engine.advance(run)
+
+    assert [entry["action"] for entry in (await world.show(run))["history"]] == ["set inactive: contact 7"]

@@ -144,13 +144,14 @@ class Journal:
         answer, *more = await self._scripts.call("intent", claim.run, claim.token, step, budget_ms, self.lease_ms)
         return _owned(answer), (more or [""])[0]
 
-    async def checkpoint(self, claim: Claim, step: str, record: str) -> None:
-        """Keep a step's result.
+    async def checkpoint(self, claim: Claim, step: str, record: str, *, history: str = "", actor: str = "") -> None:
+        """Keep a step's result, and perhaps say something in the run's history.
 
         Raises:
             Fenced: the run is not ours any more.
         """
-        _owned(await self._scripts.call("checkpoint", claim.run, claim.token, step, record, self.lease_ms))
+        argv = (claim.run, claim.token, step, record, self.lease_ms, history, actor)
+        _owned(await self._scripts.call("checkpoint", *argv))
 
     async def renew(self, claim: Claim) -> None:
         """Extend the lease.
