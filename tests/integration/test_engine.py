@@ -87,6 +87,7 @@ async def test_an_answered_error_is_tried_again_without_waiting_for_a_call_that_
     await world.engine.advance(run)
     assert (await world.show(run))["state"] == "waiting"
 
+    await world.later(seconds=1)
     await world.engine.advance(run)
 
     assert (await world.show(run))["state"] == "succeeded"
