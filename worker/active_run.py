@@ -29,6 +29,8 @@ SLICE_S: Final = 60.0
 LEASE_CHECK_S: Final = 2.0
 """A lease confirmed longer ago than this is confirmed again before the next request."""
 
+Clocks = tuple[float, float]
+
 _step: ContextVar[str | None] = ContextVar("step", default=None)
 
 
@@ -59,7 +61,14 @@ class ActiveRun:
     """A claimed run: what its workflow holds as `worker.run.Run`."""
 
     def __init__(
-        self, journal: Journal, claim: Claim, *, worker: str, stopping: asyncio.Event, suspend_always: bool = False
+        self,
+        journal: Journal,
+        claim: Claim,
+        *,
+        asked: Clocks,
+        worker: str,
+        stopping: asyncio.Event,
+        suspend_always: bool = False,
     ) -> None:
         self._journal = journal
         self._claim = claim
@@ -71,7 +80,7 @@ class ActiveRun:
         self._holds = claim.holds
         self._deadlines: dict[_Call, float] = {}
         self._began = time.monotonic()
-        self._confirmed = (time.monotonic(), time.time())
+        self._confirmed = asked
         self.current_step = "start"
         self.step_started = claim.now
 
@@ -255,6 +264,7 @@ class ActiveRun:
     async def _announce(self, step: str, budget_s: float) -> None:
         if self._stopping.is_set():
             raise Suspend(self.interrupted())
+        asked = clocks()
         answer, ahead = await self._journal.intent(self._claim, step, int(budget_s * 1000))
         if answer == "behind":
             raise Suspend(self._yield_to(ahead))
@@ -262,7 +272,8 @@ class ActiveRun:
             raise Suspend(Release("waiting", "a person: it is paused", settled=self.settled))
         self._holds = True
         self._settled.discard(step)
-        self._confirm()
+        self._confirmed = asked
+        await self._hold_lease()
 
     def _yield_to(self, ahead: str) -> Release:
         """Let an earlier event's run go first. What was read in this stay is read anew afterwards."""
@@ -279,11 +290,12 @@ class ActiveRun:
     async def _checkpoint(self, step: str, started: int, result: Any, *, history: str = "") -> None:
         finished = self.server_now()
         record = StepRecord(started, finished, self._tries(step), self._claim.epoch, result)
+        asked = clocks()
         await self._journal.checkpoint(self._claim, step, record.dump(), history=history, actor=self._worker)
         self._claim.steps[step] = record
         self._claim.intents.pop(step, None)
         self._settled.discard(step)
-        self._confirm()
+        self._confirmed = asked
         metrics.STEPS.labels(self._claim.workflow).inc()
         if self._suspend_always:
             raise Suspend(self.interrupted())
@@ -291,22 +303,29 @@ class ActiveRun:
     async def _check_lease(self) -> None:
         if self._stopping.is_set():
             raise Suspend(self.interrupted())
-        if self._lease_age() > LEASE_CHECK_S:
+        await self._hold_lease()
+
+    async def _hold_lease(self) -> None:
+        # Again if the process stood still while the confirmation was on its way: it may be an old one.
+        while self._lease_age() > LEASE_CHECK_S:
             await self._renew()
 
     async def _renew(self) -> None:
+        asked = clocks()
         await self._journal.renew(self._claim)
-        self._confirm()
-
-    def _confirm(self) -> None:
-        self._confirmed = (time.monotonic(), time.time())
+        self._confirmed = asked
 
     def _lease_age(self) -> float:
-        """Seconds since the server last confirmed the lease, by whichever clock says more.
+        """Seconds since the server was last asked for a confirmation that it gave, by whichever clock says more.
 
         The monotonic clock stands still while a virtual machine is suspended, the wall clock may be set back.
         """
-        return max(time.monotonic() - self._confirmed[0], time.time() - self._confirmed[1])
+        return max(now - then for now, then in zip(clocks(), self._confirmed, strict=True))
+
+
+def clocks() -> Clocks:
+    """Read the monotonic and the wall clock (s)."""
+    return time.monotonic(), time.time()
 
 
 @lru_cache(maxsize=1000)

@@ -12,7 +12,7 @@ import structlog
 from pydantic import TypeAdapter
 
 from worker import metrics
-from worker.active_run import ActiveRun, Cancelled, Suspend
+from worker.active_run import ActiveRun, Cancelled, Clocks, Suspend, clocks
 from worker.errors import Fenced, NeedsOperator, NotYet, RetryLater, StoreUnavailable
 from worker.events import Event
 from worker.journal import Journal, Release
@@ -70,11 +70,12 @@ class Engine(Generic[Services]):
         """Take a run as far as it goes now. Does nothing where it is not to be had; never raises for its troubles."""
         if self._stopping.is_set():
             return
+        asked = clocks()
         try:
             claim = await self._journal.claim(run_id, uuid4().hex, self._worker)
             if claim is not None:
                 with structlog.contextvars.bound_contextvars(run=run_id, workflow=claim.workflow):
-                    await self._work(claim)
+                    await self._work(claim, asked)
         except Fenced:
             _log.warning("run fenced", run=run_id)
         except StoreUnavailable as error:
@@ -94,9 +95,14 @@ class Engine(Generic[Services]):
         """Let every run stop before its next step or request; it is given back for another worker."""
         self._stopping.set()
 
-    async def _work(self, claim: Claim) -> None:
+    async def _work(self, claim: Claim, asked: Clocks) -> None:
         run = ActiveRun(
-            self._journal, claim, worker=self._worker, stopping=self._stopping, suspend_always=self._suspend_always
+            self._journal,
+            claim,
+            asked=asked,
+            worker=self._worker,
+            stopping=self._stopping,
+            suspend_always=self._suspend_always,
         )
         self._active.add(run)
         try:
