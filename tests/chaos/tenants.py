@@ -1,0 +1,104 @@
+"""Tenants and events that lead every workflow through each of its steps, and what is compared of a tenant."""
+
+import copy
+import json
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+from typing import Any, Final
+
+from worker.events import Event, canonical_event
+from workflows.sandbox import Sandbox
+
+MONDAY: Final = datetime(2026, 11, 23, 9, tzinfo=UTC)
+DEAL: Final[dict[str, Any]] = json.loads(files("worker.demo").joinpath("deal-won.json").read_text())
+CHURN: Final[dict[str, Any]] = json.loads(files("worker.demo").joinpath("client-churned.json").read_text())
+
+
+def deal_won(number: int = 77, *, at: datetime = MONDAY, delivery: str = "deal") -> Event:
+    """A won deal with two sites, two contacts and an asset."""
+    payload = copy.deepcopy(DEAL) | {"timestamp": at.isoformat()}
+    data = payload["data"]
+    data["deal"]["id"] = f"D-{number}"
+    data["client"] |= {"id": f"C-{number}", "name": f"Client {number}"}
+    data["sites"].append({"key": "depot", "name": "Depot", "line1": "4 Canal Street", "city": "Springfield"})
+    data["contacts"][0]["email"] = f"john@client-{number}.example.com"
+    data["contacts"].append({"name": "Ada Jones", "email": f"ada@client-{number}.example.com", "site": "depot"})
+    data["assets"] = [{"tag": f"LT-{number}", "type": "Laptop", "serial": "S-1", "site": "depot"}]
+    return canonical_event("standard", f"{delivery}-{number}", payload, received_at=at)
+
+
+def churned(
+    number: int = 77, *, at: datetime = MONDAY, leaves: timedelta = timedelta(days=3), delivery: str = "churn"
+) -> Event:
+    """A client that leaves some days after the event."""
+    payload = copy.deepcopy(CHURN) | {"timestamp": at.isoformat()}
+    payload["data"]["client"] = {"id": f"C-{number}", "name": f"Client {number}"}
+    payload["data"]["last_service_day"] = (at + leaves).date().isoformat()
+    return canonical_event("standard", f"{delivery}-{number}", payload, received_at=at)
+
+
+def new_tenant() -> Sandbox:
+    """A tenant whose clock stands still, so that its states can be compared."""
+    return Sandbox(clock=lambda: MONDAY)
+
+
+def tenant_with_a_client() -> Sandbox:
+    """A tenant with one client that has everything a churn touches."""
+    sandbox = new_tenant()
+    client = sandbox.plant("Client", {"name": "Client 77", "ref": "C-77", "toplevel_id": 2})
+    parent = sandbox.plant("Tickets", {"summary": "Move", "client_id": client, "agent_id": 1})
+    sandbox.plant("Tickets", {"summary": "Pack", "client_id": client, "parent_id": parent})
+    sandbox.plant("ClientContract", {"client_id": client, "ref": "D-77", "rollingcontract": True})
+    sandbox.plant("RecurringInvoice", {"client_id": client, "total": 2400.0})
+    sandbox.plant("Asset", {"client_id": client, "inventory_number": "LT-77", "assettype_id": 1})
+    return sandbox
+
+
+TENANTS: Final[dict[str, tuple[Callable[[], Sandbox], Callable[[], Event]]]] = {
+    "onboard_client": (new_tenant, deal_won),
+    "churn_client": (tenant_with_a_client, churned),
+}
+"""By workflow: the tenant that it finds, and the event that starts it."""
+
+
+def picture(sandbox: Sandbox, run_id: str = "") -> str:
+    """All records of a tenant in words: without what differs from run to run by design.
+
+    That is the run's id, the time in a note, and whether the report says that the client was made by this very try.
+    """
+    state = {
+        entity: [{name: value for name, value in row.items() if name != "datetime"} for row in rows]
+        for entity, rows in sandbox.state().items()
+    }
+    text = json.dumps(state, indent=1, sort_keys=True)
+    return text.replace(run_id or "no run", "RUN").replace("known already", "made")
+
+
+def standing(sandbox: Sandbox, number: int = 77) -> Counter[str]:
+    """What stands in a tenant for one client, by kind."""
+    return count_standing(sandbox.state(), number)
+
+
+def count_standing(state: dict[str, list[dict[str, Any]]], number: int) -> Counter[str]:
+    """Count what a tenant's state holds for one client, by kind; what was set aside as a double is not counted."""
+    name = f"client {number}"
+    clients = {int(row["id"]) for row in state["Client"] if row["name"].casefold() == name}
+    counted = Counter({"clients": len(clients)})
+    counted["sites"] = sum(_of(row, clients) and not row.get("inactive") for row in state["Site"])
+    counted["contacts"] = sum(
+        _of(row, clients) and not row.get("inactive") and bool(row.get("emailaddress")) for row in state["Users"]
+    )
+    counted["contracts"] = sum(
+        _of(row, clients) and not row["note"].startswith("double") for row in state["ClientContract"]
+    )
+    counted["assets"] = sum(_of(row, clients) and not row.get("inactive") for row in state["Asset"])
+    for row in state["CRMNote"]:
+        if _of(row, clients):
+            counted[str(row.get("note", "")).split(maxsplit=1)[0]] += 1
+    return counted
+
+
+def _of(row: dict[str, Any], clients: set[int]) -> bool:
+    return int(row.get("client_id") or 0) in clients
