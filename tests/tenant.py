@@ -22,12 +22,12 @@ class Crash(BaseException):
 
 
 class Wire(httpx.AsyncBaseTransport):
-    """Carries requests to the sandbox, keeps them, and lets one of them go wrong."""
+    """Carries requests to the sandbox, keeps them, and lets some of them go wrong, by their number from 1."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._inner = httpx.ASGITransport(sandbox_app(sandbox))
         self.requests: list[httpx.Request] = []
-        self.mishap: tuple[int, str] | None = None
+        self.mishaps: dict[int, str] = {}
         self.lose_every_write = False
         self._lost: set[bytes] = set()
         self._late: httpx.Request | None = None
@@ -66,8 +66,8 @@ class Wire(httpx.AsyncBaseTransport):
         return response
 
     def _kind(self, request: httpx.Request) -> str:
-        if self.mishap and self.mishap[0] == len(self.requests):
-            return self.mishap[1]
+        if len(self.requests) in self.mishaps:
+            return self.mishaps[len(self.requests)]
         if self.lose_every_write and request.method == "POST" and request.content not in self._lost:
             self._lost.add(request.content)
             return "answer lost"

@@ -10,8 +10,10 @@ from tests.tenant import Tenant, event
 from worker.errors import NeedsOperator, NotYet
 from workflows.canonical import InvalidEvent
 from workflows.churn_client import churn_client
-from workflows.close_tickets import OpenTicket, children_first
-from workflows.policy import Policy
+from workflows.close_tickets import Closing, OpenTicket, children_first, close_ticket
+from workflows.ensure import Ensured
+from workflows.halopsa import Halo
+from workflows.policy import DEFAULT_POLICY, Policy
 
 LEAVES = {"client": {"id": "C-77"}, "last_service_day": "2026-12-31", "reason": "moved to another provider"}
 
@@ -136,6 +138,17 @@ async def test_a_refused_ticket_is_named_holds_up_nothing_and_is_closed_after_me
     await tenant.finish(event("client.churned", LEAVES), notebook)
     assert tenant.rows("Tickets", id=parent["id"])[0]["hasbeenclosed"]
     assert len(tenant.rows("Actions", ticket_id=parent["id"])) == 1
+
+
+async def close_gone_ticket(halo: Halo) -> Ensured:
+    gone = OpenTicket(id=4711, type_id=1, agent_id=3, parent_id=0)
+    return await close_ticket(halo, gone, Closing(12, "left", "mark", DEFAULT_POLICY))
+
+
+async def test_a_ticket_that_is_gone_by_now_is_no_refusal(tenant: Tenant) -> None:
+    run = MemoryRun(Notebook())
+
+    assert (await run.step("ticket:4711", close_gone_ticket, tenant.connection.for_run(run))).id == 4711
 
 
 async def test_a_client_that_is_not_there_may_still_come(tenant: Tenant) -> None:

@@ -228,6 +228,24 @@ async def test_a_contact_that_left_and_is_back_becomes_active(tenant: Tenant, de
     assert not people(tenant, first.client_id)[0]["inactive"]
 
 
+async def test_of_two_contacts_with_one_address_the_one_in_use_counts(tenant: Tenant, deal: dict[str, Any]) -> None:
+    client_id = tenant.sandbox.plant("Client", {"name": "Acme Corporation"})
+    site_id = tenant.rows("Client", id=client_id)[0]["main_site_id"]
+    john = {"name": "John", "site_id": site_id, "emailaddress": "John.Smith@acme.example.com"}
+    tenant.sandbox.plant("Users", {**john, "inactive": True})
+    in_use = tenant.sandbox.plant("Users", john)
+
+    assert (await tenant.finish(event("deal.won", deal))).contact_ids == [in_use]
+
+
+async def test_a_new_client_joins_the_group_of_most_others(tenant: Tenant, deal: dict[str, Any]) -> None:
+    for number in range(3):
+        tenant.sandbox.plant("Client", {"name": f"Client {number}", "toplevel_id": 7})
+    await tenant.finish(event("deal.won", deal))
+
+    assert acme(tenant)["toplevel_id"] == 7
+
+
 async def test_what_was_made_must_be_seen_again(tenant: Tenant, deal: dict[str, Any]) -> None:
     notebook = Notebook()
     await tenant.finish(event("deal.won", deal), notebook)
