@@ -17,6 +17,7 @@ from worker.journal.records import read_event
 from worker.run import Workflow
 
 Hydrate = Callable[[Event], Awaitable[Event]]
+Check = Callable[[], Awaitable[None]]
 
 HYDRATE_AGAIN_S: Final = (1, 5, 30, 120, 300)
 HYDRATE_FOR_MS: Final = 24 * 3600 * 1000
@@ -32,13 +33,23 @@ class Inbox:
         reader: gives them out again.
         workflows: what an event may start.
         hydrate: completes an event whose sender gives ids only; the others come back as they are.
+        check: raises StoreUnavailable where the store is not to take anything new.
     """
 
-    def __init__(self, journal: Journal, reader: Reader, workflows: Sequence[Workflow[Any]], hydrate: Hydrate) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        reader: Reader,
+        workflows: Sequence[Workflow[Any]],
+        hydrate: Hydrate,
+        *,
+        check: Check | None = None,
+    ) -> None:
         self._journal = journal
         self._reader = reader
         self._workflows = workflows
         self._hydrate = hydrate
+        self._check = check
 
     async def accept(self, events: Sequence[Event]) -> Receipt:
         """Store a delivery's events, all or none; each is worked on once, however often it comes.
@@ -46,6 +57,8 @@ class Inbox:
         Raises:
             StoreUnavailable: nothing was stored.
         """
+        if self._check is not None:
+            await self._check()
         return await self._journal.ingest(events)
 
     async def route(self, event_id: str) -> list[str]:

@@ -31,6 +31,12 @@ def _web_address(value: str) -> str:
     return value.rstrip("/")
 
 
+def _alert_address(value: SecretStr) -> SecretStr:
+    # The address has a query, and is a secret: Teams and Slack let everyone in who knows it.
+    _web_address(value.get_secret_value().partition("?")[0])
+    return value
+
+
 def _bind(value: Any) -> Any:
     host, colon, port = str(value).rpartition(":")
     if not colon or not port.isdigit() or int(port) > 65535:  # noqa: PLR2004 - the highest port
@@ -68,6 +74,10 @@ class Settings(BaseModel):
     halo_scope: str = "all"
     halo_dialect: Literal["v2"] = "v2"
     webhook_secrets: Mapping[str, tuple[SecretStr, ...]] = Field(default_factory=dict)
+    alert_url: Annotated[SecretStr, AfterValidator(_alert_address)] | None = None
+    alert_secret: SecretStr | None = None
+    retention_days: int = Field(default=90, ge=1, le=365)
+    allow_data_loss: bool = False
 
     def missing_for_work(self) -> list[str]:
         """Name what a worker needs and is not set."""

@@ -13,7 +13,7 @@ from typing import Final
 
 from worker.errors import Fenced
 from worker.events import Event
-from worker.journal.records import Claim, RunState, read_claim
+from worker.journal.records import Claim, RunState, pack_body, read_claim
 from worker.journal.scripts import Scripts
 
 LEASE_MS: Final = 8000
@@ -100,7 +100,7 @@ class Journal:
         for event in events:
             body = event.dump()
             digest = hashlib.sha256(body.encode()).hexdigest()
-            argv += [event.id, digest, event.source, event.type, _ms(event.occurred_at), body]
+            argv += [event.id, digest, event.source, event.type, _ms(event.occurred_at), pack_body(body)]
         answers = await self._scripts.call("ingest", *argv)
         return Receipt(
             accepted=[stored_as for new, stored_as in answers if new],
@@ -117,7 +117,9 @@ class Journal:
         """
         routes = [{name: getattr(run, name) for name in run.__slots__} for run in runs]
         return list(
-            await self._scripts.call("route", event_id, body, reason, json.dumps(routes), json.dumps(list(names)))
+            await self._scripts.call(
+                "route", event_id, pack_body(body), reason, json.dumps(routes), json.dumps(list(names))
+            )
         )
 
     async def postpone(self, event_id: str, *, error: str, due: int | None) -> None:
@@ -190,7 +192,7 @@ class Journal:
 
     async def rehydrated(self, claim: Claim, body: str) -> None:
         """Keep the completed event of a run that was retried."""
-        await self._scripts.read("HSET", f"ph:event:{claim.event.id}", "body", body)
+        await self._scripts.read("HSET", f"ph:event:{claim.event.id}", "body", pack_body(body))
         await self._scripts.read("HDEL", f"ph:run:{claim.run}", "rehydrate")
 
     async def sweep(self, worker: str, *, limit: int = 200, again_ms: int = 5000) -> int:

@@ -1,7 +1,13 @@
 """Reading the journal: for the command line, metrics and whoever watches."""
 
-from worker.journal.records import RUN_STATES, RunRecord
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Final
+
+from worker.journal.records import RUN_STATES, RunRecord, unpack_body
 from worker.journal.scripts import Scripts
+
+PAGE: Final = 100
+"""Runs that are read whole in one round trip."""
 
 
 class Reader:
@@ -15,8 +21,9 @@ class Reader:
         self._scripts = scripts
 
     async def event(self, event_id: str) -> dict[str, str] | None:
-        """Read an event's hash."""
-        return dict(await self._scripts.read("HGETALL", f"ph:event:{event_id}")) or None
+        """Read an event's hash, its body as it was received."""
+        stored = dict(await self._scripts.read("HGETALL", f"ph:event:{event_id}"))
+        return {**stored, "body": unpack_body(stored["body"])} if stored else None
 
     async def events(self, limit: int | None = None) -> list[tuple[str, dict[str, str]]]:
         """Read the newest events, the newest first."""
@@ -25,12 +32,21 @@ class Reader:
 
     async def run(self, run_id: str) -> RunRecord | None:
         """Read one run with its event and history."""
-        fields = await self._scripts.read("HGETALL", f"ph:run:{run_id}")
-        if not fields:
-            return None
-        event = await self._scripts.read("HGETALL", f"ph:event:{fields['event']}")
-        history = await self._scripts.read("LRANGE", f"ph:history:{run_id}", 0, -1)
-        return RunRecord(run_id, fields, event, history)
+        return next(iter(await self.whole_runs([run_id])), None)
+
+    async def whole_runs(self, run_ids: Sequence[str]) -> list[RunRecord]:
+        """Read several runs with their events and histories; those that are not there are left out."""
+        runs = await self._scripts.hashes("ph:run:", run_ids)
+        events = await self._scripts.batch([("HGETALL", f"ph:event:{fields['event']}") for _, fields in runs])
+        histories = await self._scripts.batch([("LRANGE", f"ph:history:{name}", "0", "-1") for name, _ in runs])
+        return [RunRecord(*run, *more) for run, *more in zip(runs, events, histories, strict=True)]
+
+    async def export(self) -> AsyncIterator[dict[str, Any]]:
+        """Give the details of every run that is there now, the oldest first."""
+        ids = await self._scripts.read("ZRANGE", "ph:runs", 0, -1)
+        for start in range(0, len(ids), PAGE):
+            for run in await self.whole_runs(ids[start : start + PAGE]):
+                yield run.details()
 
     async def runs(self, limit: int | None = None, *, state: str | None = None) -> list[RunRecord]:
         """Read the newest runs, the newest first, perhaps of one state only."""

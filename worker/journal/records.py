@@ -1,6 +1,8 @@
 """What the journal gives out: events and runs read back from their hashes."""
 
+import base64
 import json
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,6 +21,11 @@ RUN_STATES: Final[tuple[RunState, ...]] = (
     "cancelled",
 )
 ENDED: Final = frozenset(RUN_STATES[3:])
+
+PACK_ABOVE: Final = 1024
+"""Event bodies of more characters than this are stored compressed."""
+PACKED: Final = "zlib:"
+"""What a compressed body starts with; a plain one is a JSON object and starts with a brace."""
 
 T = TypeVar("T")
 Hash = Mapping[str, str]
@@ -123,10 +130,40 @@ def read_claim(run_id: str, now: int, run: Hash, event: Hash) -> Claim:
     )
 
 
+def pack_body(body: str) -> str:
+    """Write an event's body as it is stored: a long one compressed, as text, since the store's answers are text."""
+    if len(body) <= PACK_ABOVE:
+        return body
+    return PACKED + base64.b64encode(zlib.compress(body.encode())).decode()
+
+
+def unpack_body(stored: str) -> str:
+    """Read a body back; a plain one comes back as it is."""
+    if not stored.startswith(PACKED):
+        return stored
+    return zlib.decompress(base64.b64decode(stored.removeprefix(PACKED))).decode()
+
+
 def read_event(event_id: str, stored: Hash) -> Event:
     """Read an event back from its hash."""
     occurred = datetime.fromtimestamp(int(stored["occurred"]) / 1000, UTC)
-    return Event(event_id, stored["source"], stored["type"], occurred, json.loads(stored["body"]))
+    return Event(event_id, stored["source"], stored["type"], occurred, json.loads(unpack_body(stored["body"])))
+
+
+def event_details(event_id: str, stored: Hash) -> dict[str, Any]:
+    """Give an event as ``events show`` shows it."""
+    return {
+        "id": event_id,
+        "source": stored["source"],
+        "type": stored["type"],
+        "state": stored["state"],
+        "runs": json.loads(stored.get("runs", "[]")),
+        "repeats": stored.get("repeats"),
+        "reason": stored.get("reason") or stored.get("error"),
+        "occurred_at": iso(stored["occurred"]),
+        "received_at": iso(stored["received"]),
+        "payload": json.loads(unpack_body(stored["body"])),
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +204,7 @@ class RunRecord:
             "version": int(run["version"]),
             "event": run["event"],
             "interruptions": int(run.get("interruptions", "0")),
-            "input": json.loads(self.event["body"]) if "body" in self.event else None,
+            "input": json.loads(unpack_body(self.event["body"])) if "body" in self.event else None,
             "result": json.loads(run["result"]) if "result" in run else None,
             "steps": self.steps(),
             "history": [{**entry, "at": iso(entry["at"])} for entry in map(json.loads, self.history)],
