@@ -12,6 +12,8 @@ from tests.bench.world import Seen, World, deals
 
 CONCURRENCY = 20
 """A worker's slots by default."""
+FEW = 5
+"""httpx is fastest with few at once: with more, its pool looks at every connection for every request."""
 SETTLING = 40
 """Onboardings before the first round, in which connections are opened and lists remembered."""
 MODEL = 70_000_000
@@ -22,27 +24,32 @@ async def measure_throughput(world: World, *, rounds: int, runs: int) -> dict[st
     """Run interleaved rounds of `runs` onboardings each.
 
     Returns:
-        Medians: `durable` and `plain` onboardings per second, `ratio` of the two in each round, `requests` in one.
+        Medians of onboardings per second, `durable`, `plain` and `plain_few` (fewer at once), and of the rounds' ratios
+        of the first to the others, `ratio` and `ratio_few`; `requests` in one onboarding.
     """
     worker = await world.start_worker()
     numbers = count(MODEL + 1)
     requests = await _record(world)
-    headers = {"authorization": "Bearer instant", "content-type": "application/json"}
-    limits = httpx.Limits(max_connections=100, max_keepalive_connections=100)
-    async with httpx.AsyncClient(base_url=world.halo, headers=headers, limits=limits) as http:
-        await _durable(world, numbers, SETTLING)
-        await _plain(http, requests, numbers, SETTLING)
-        durable, plain = [], []
-        for _ in range(rounds):
-            durable.append(await _durable(world, numbers, runs))
-            plain.append(await _plain(http, requests, numbers, runs))
+    await _durable(world, numbers, SETTLING)
+    measured = []
+    async with _plain_client(world.halo) as http:
+        for _ in range(rounds + 1):
+            durable = await _durable(world, numbers, runs)
+            plain = await _plain(http, requests, numbers, runs, at_once=CONCURRENCY)
+            few = await _plain(http, requests, numbers, runs, at_once=FEW)
+            measured.append((durable, plain, few, durable / plain, durable / few))
     await world.stop(worker)
-    return {
-        "durable": median(durable),
-        "plain": median(plain),
-        "ratio": median(ours / theirs for ours, theirs in zip(durable, plain, strict=True)),
-        "requests": len(requests),
-    }
+    names = ("durable", "plain", "plain_few", "ratio", "ratio_few")
+    figures = zip(*measured[1:], strict=True)  # in the first round connections are opened
+    return {name: median(each) for name, each in zip(names, figures, strict=True)} | {"requests": len(requests)}
+
+
+def _plain_client(url: str) -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        base_url=url,
+        headers={"authorization": "Bearer instant", "content-type": "application/json"},
+        limits=httpx.Limits(max_connections=100, max_keepalive_connections=100),
+    )
 
 
 async def _record(world: World) -> list[Seen]:
@@ -63,7 +70,9 @@ async def _durable(world: World, numbers: Iterator[int], runs: int) -> float:
     return runs / (time.perf_counter() - began)
 
 
-async def _plain(http: httpx.AsyncClient, requests: list[Seen], numbers: Iterator[int], runs: int) -> float:
+async def _plain(
+    http: httpx.AsyncClient, requests: list[Seen], numbers: Iterator[int], runs: int, *, at_once: int
+) -> float:
     waiting = iter([next(numbers) for _ in range(runs)])
 
     async def onboard_all() -> None:
@@ -71,7 +80,7 @@ async def _plain(http: httpx.AsyncClient, requests: list[Seen], numbers: Iterato
             await _replay(http, requests, number)
 
     began = time.perf_counter()
-    await asyncio.gather(*(onboard_all() for _ in range(CONCURRENCY)))
+    await asyncio.gather(*(onboard_all() for _ in range(at_once)))
     return runs / (time.perf_counter() - began)
 
 

@@ -57,13 +57,14 @@ class World:
         await until(lambda: self._works(process.pid))
         return process
 
-    async def start_web(self) -> None:
-        await self.start("web")
+    async def start_web(self) -> asyncio.subprocess.Process:
+        process = await self.start("web")
 
         async def ready() -> bool:
             return (await self.http.get(f"{self.web}/readyz")).status_code == httpx.codes.OK
 
         await until(ready)
+        return process
 
     async def stop(self, process: asyncio.subprocess.Process) -> None:
         with contextlib.suppress(ProcessLookupError):
