@@ -73,14 +73,17 @@ class AlertSender:
 
     async def send_for_ever(self) -> None:
         """Send what there is, until cancelled."""
-        async with self._client:
-            while True:
-                try:
-                    while await self.send_next():
-                        pass
-                except StoreUnavailable as error:
-                    _log.warning("store away", error=str(error))
-                await asyncio.sleep(LOOK_EVERY_S)
+        while True:
+            try:
+                while await self.send_next():
+                    pass
+            except StoreUnavailable as error:
+                _log.warning("store away", error=str(error))
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
 
     async def send_next(self) -> bool:
         """Send the oldest alert; returns whether it is done with, so that the next one may follow."""

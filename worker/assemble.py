@@ -2,10 +2,11 @@
 
 import os
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 import httpx
@@ -15,19 +16,25 @@ from pydantic import SecretStr
 from starlette.applications import Starlette
 
 from webhooks.app import webhook_app
+from webhooks.signatures import sign_standard
 from webhooks.sources import secret_problem
 from worker import metrics
+from worker.alerts import AlertSender
+from worker.durability import Durability
 from worker.engine import Engine
 from worker.errors import StoreUnavailable
 from worker.events import Event
-from worker.inbox import Inbox
+from worker.inbox import Check, Inbox
 from worker.jobs import DoorbellWorker, encode_doorbell
 from worker.journal import Journal
 from worker.journal.reading import Reader
 from worker.journal.scripts import Scripts
+from worker.journal.upkeep import Upkeep
 from worker.journal.verbs import Verbs
+from worker.retention import Retention
 from worker.settings import PREFIX, WEBHOOK_SECRET, BadSettings, Settings
 from worker.store import BRISK_TRIES, PATIENT_TRIES, store_client
+from worker.sweep import sweep_for_ever
 from workflows.halopsa.client import Halo, HaloConnection
 from workflows.registry import WORKFLOWS
 
@@ -41,6 +48,7 @@ class Store:
     journal: Journal
     reader: Reader
     verbs: Verbs
+    upkeep: Upkeep
 
 
 @asynccontextmanager
@@ -49,14 +57,19 @@ async def open_store(url: str, *, tries: int = BRISK_TRIES) -> AsyncIterator[Sto
     client = store_client(url, tries=tries)
     scripts = Scripts(client, DOORBELL)
     try:
-        yield Store(Journal(scripts), Reader(scripts), Verbs(scripts))
+        yield Store(Journal(scripts), Reader(scripts), Verbs(scripts), Upkeep(scripts))
     finally:
         await client.aclose(close_connection_pool=True)
 
 
-def inbox_of(store: Store) -> Inbox:
+def inbox_of(store: Store, *, check: Check | None = None) -> Inbox:
     """Make the inbox in front of a journal."""
-    return Inbox(store.journal, store.reader, WORKFLOWS, hydrate)
+    return Inbox(store.journal, store.reader, WORKFLOWS, hydrate, check=check)
+
+
+def durability_of(settings: Settings, store: Store) -> Durability:
+    """Make what watches whether the store keeps what it is given."""
+    return Durability(store.upkeep, allow_data_loss=settings.allow_data_loss)
 
 
 async def hydrate(event: Event) -> Event:
@@ -81,42 +94,62 @@ def check_web(settings: Settings) -> None:
 
 
 def check_worker(settings: Settings) -> None:
-    """Refuse to work without a HaloPSA.
+    """Refuse to work without a HaloPSA, and with an alert secret that cannot serve.
 
     Raises:
-        BadSettings: names what is missing.
+        BadSettings: names what is missing or wrong.
     """
-    if missing := settings.missing_for_work():
-        raise BadSettings(missing)
+    problems = settings.missing_for_work()
+    if settings.alert_secret is not None:
+        if settings.alert_url is None:
+            problems.append(f"{PREFIX}ALERT_SECRET: {PREFIX}ALERT_URL is not set, so nothing is signed with it")
+        if problem := secret_problem("standard", settings.alert_secret.get_secret_value()):
+            problems.append(f"{PREFIX}ALERT_SECRET: {problem}")
+    if problems:
+        raise BadSettings(problems)
 
 
 def web_app(settings: Settings, store: Store) -> Starlette:
     """Build the public web application."""
+    durability = durability_of(settings, store)
+
+    async def ready() -> None:
+        await store.reader.ping()
+        await durability.check()
 
     async def show_metrics() -> tuple[bytes, str]:
-        return generate_latest() + await _journal_metrics(store.reader), CONTENT_TYPE_LATEST
+        return generate_latest() + await _journal_metrics(store), CONTENT_TYPE_LATEST
 
     return webhook_app(
-        inbox=inbox_of(store),
+        inbox=inbox_of(store, check=durability.check),
         secrets={
             source: [secret.get_secret_value() for secret in secrets]
             for source, secrets in settings.webhook_secrets.items()
         },
         max_body_bytes=settings.max_body_bytes,
-        ready=store.reader.ping,
+        ready=ready,
         metrics=show_metrics,
         now=lambda: datetime.now(UTC),
         on_delivery=lambda source, outcome: metrics.DELIVERIES.labels(source, outcome).inc(),
     )
 
 
-async def _journal_metrics(reader: Reader) -> bytes:
+async def _journal_metrics(store: Store) -> bytes:
     registry = CollectorRegistry()
     runs = Gauge("parhelion_runs", "Runs in the journal by state.", ["state"], registry=registry)
+    alerts = Gauge("parhelion_alerts_waiting", "Alerts that are still to be sent.", registry=registry)
+    ended = Gauge("parhelion_ended_kept", "Ended runs and events that are not archived yet.", registry=registry)
+    memory = Gauge("parhelion_store_memory_bytes", "Valkey's memory; no limit is 0.", ["kind"], registry=registry)
     answers = Gauge("parhelion_store_up", "Whether Valkey answers.", registry=registry)
     try:
-        for state, number in (await reader.counts()).items():
+        for state, number in (await store.reader.counts()).items():
             runs.labels(state).set(number)
+        backlog = await store.upkeep.backlog()
+        alerts.set(backlog.alerts)
+        ended.set(backlog.ended)
+        if (found := await store.upkeep.memory()) is not None:
+            memory.labels("used").set(found.used)
+            memory.labels("max").set(found.limit)
         answers.set(1)
     except StoreUnavailable:
         answers.set(0)
@@ -125,12 +158,17 @@ async def _journal_metrics(reader: Reader) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class WorkerParts:
-    """What makes up a worker process."""
+    """What makes up a worker process.
+
+    Attributes:
+        chores: what runs for as long as the process does.
+    """
 
     name: str
-    journal: Journal
+    durability: Durability
     engine: Engine[Halo]
     doorbells: DoorbellWorker
+    chores: Sequence[Callable[[], Awaitable[None]]]
 
 
 @asynccontextmanager
@@ -141,6 +179,7 @@ async def open_worker(settings: Settings, url: str) -> AsyncIterator[WorkerParts
     async with open_store(url, tries=PATIENT_TRIES) as store:
         engine = Engine(store.journal, WORKFLOWS, halo.for_run, worker=name, hydrate=hydrate)
         inbox = inbox_of(store)
+        senders = alert_senders(settings, store, name)
 
         async def answer(subject: str) -> None:
             kind, _, identity = subject.partition("/")
@@ -149,11 +188,35 @@ async def open_worker(settings: Settings, url: str) -> AsyncIterator[WorkerParts
                 await engine.advance(run)
 
         doorbells = DoorbellWorker(url, answer, slots=settings.worker_slots)
+        chores = [
+            doorbells.run,
+            engine.keep_leases,
+            partial(sweep_for_ever, store.journal, name),
+            retention_of(settings, store, name).keep_for_ever,
+            *(sender.send_for_ever for sender in senders),
+        ]
         try:
-            yield WorkerParts(name, store.journal, engine, doorbells)
+            yield WorkerParts(name, durability_of(settings, store), engine, doorbells, chores)
         finally:
             await doorbells.close()
+            for sender in senders:
+                await sender.close()
             await halo.aclose()
+
+
+def retention_of(settings: Settings, store: Store, worker: str) -> Retention:
+    """Make what archives old records."""
+    archive = settings.data_dir / "archive"
+    return Retention(store.upkeep, store.reader, worker=worker, archive=archive, days=settings.retention_days)
+
+
+def alert_senders(settings: Settings, store: Store, worker: str) -> list[AlertSender]:
+    """Make what sends alerts: one sender, or none where there is no address."""
+    if settings.alert_url is None:
+        return []
+    secret = settings.alert_secret
+    sign = None if secret is None else partial(sign_standard, secret.get_secret_value())
+    return [AlertSender(store.upkeep, worker=worker, url=settings.alert_url.get_secret_value(), sign=sign)]
 
 
 def halo_connection(settings: Settings, transport: httpx.AsyncBaseTransport | None = None) -> HaloConnection:

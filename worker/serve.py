@@ -4,18 +4,17 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Final
 
 import structlog
 import uvicorn
 from starlette.applications import Starlette
 
-from worker.assemble import open_store, open_worker, web_app
+from worker.assemble import WorkerParts, durability_of, open_store, open_worker, web_app
 from worker.embedded import EmbeddedValkey, only_one
 from worker.errors import ParhelionError
 from worker.settings import Settings
-from worker.sweep import sweep_for_ever
 
 DRAIN_S: Final = 12.0
 """An ordinary call in flight may end within its budget; then it is cut off."""
@@ -98,7 +97,12 @@ async def serving(app: Starlette, listener: socket.socket) -> AsyncIterator[None
 
 @contextlib.asynccontextmanager
 async def web(settings: Settings, url: str, listener: socket.socket) -> AsyncIterator[None]:
-    """Take deliveries in."""
+    """Take deliveries in.
+
+    Raises:
+        BadSettings: Valkey's settings would lose data.
+    """
+    await _refuse_data_loss(settings, url)
     async with open_store(url) as store, serving(web_app(settings, store), listener):
         host, port = listener.getsockname()[:2]
         _log.info("web up", address=f"{host}:{port}", sources=sorted(settings.webhook_secrets))
@@ -107,21 +111,44 @@ async def web(settings: Settings, url: str, listener: socket.socket) -> AsyncIte
 
 @contextlib.asynccontextmanager
 async def worker(settings: Settings, url: str) -> AsyncIterator[None]:
-    """Work on runs; at the end those in hand finish their call and are given back."""
+    """Work on runs; at the end those in hand finish their call and are given back.
+
+    Raises:
+        BadSettings: Valkey's settings would lose data.
+    """
+    await _refuse_data_loss(settings, url)
     async with open_worker(settings, url) as parts:
-        answering = asyncio.create_task(parts.doorbells.run())
-        sweeping = asyncio.create_task(sweep_for_ever(parts.journal, parts.name))
-        keeping = asyncio.create_task(parts.engine.keep_leases())
+        working = asyncio.create_task(_work(parts))
         _log.info("worker up", worker=parts.name)
         try:
             yield
         finally:
             parts.engine.stop()
             await parts.doorbells.drain(DRAIN_S)
-            for task in (answering, sweeping, keeping):
-                task.cancel()
-            await asyncio.gather(answering, sweeping, keeping, return_exceptions=True)
+            working.cancel()
+            await asyncio.gather(working, return_exceptions=True)
             _log.info("worker stopped", worker=parts.name)
+
+
+async def _refuse_data_loss(settings: Settings, url: str) -> None:
+    # On a connection of its own that gives up soon: a Valkey that is away must not hold up a start.
+    async with open_store(url) as store:
+        await durability_of(settings, store).at_start()
+
+
+async def _work(parts: WorkerParts) -> None:
+    await parts.durability.wait()
+    await asyncio.gather(*(_keep_going(chore) for chore in parts.chores))
+
+
+async def _keep_going(chore: Callable[[], Awaitable[None]]) -> None:
+    """Do a chore for ever; a bug in one stops neither it nor the others."""
+    while True:
+        try:
+            await chore()
+        except Exception:  # noqa: BLE001 - it is logged whole
+            _log.exception("chore broken off, started again")
+        await asyncio.sleep(1)
 
 
 def stop_on_signals() -> asyncio.Event:
