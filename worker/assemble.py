@@ -40,6 +40,8 @@ from workflows.registry import WORKFLOWS
 
 DOORBELL: Final = encode_doorbell()
 
+Chore = Callable[[], Awaitable[None]]
+
 
 @dataclass(frozen=True, slots=True)
 class Store:
@@ -168,7 +170,7 @@ class WorkerParts:
     durability: Durability
     engine: Engine[Halo]
     doorbells: DoorbellWorker
-    chores: Sequence[Callable[[], Awaitable[None]]]
+    chores: Sequence[Chore]
 
 
 @asynccontextmanager
@@ -188,7 +190,7 @@ async def open_worker(settings: Settings, url: str) -> AsyncIterator[WorkerParts
                 await engine.advance(run)
 
         doorbells = DoorbellWorker(url, answer, slots=settings.worker_slots)
-        chores = [
+        chores: list[Chore] = [
             doorbells.run,
             engine.keep_leases,
             partial(sweep_for_ever, store.journal, name),

@@ -4,14 +4,14 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Final
 
 import structlog
 import uvicorn
 from starlette.applications import Starlette
 
-from worker.assemble import WorkerParts, durability_of, open_store, open_worker, web_app
+from worker.assemble import Chore, WorkerParts, durability_of, open_store, open_worker, web_app
 from worker.embedded import EmbeddedValkey, only_one
 from worker.errors import ParhelionError
 from worker.settings import Settings
@@ -141,7 +141,7 @@ async def _work(parts: WorkerParts) -> None:
     await asyncio.gather(*(_keep_going(chore) for chore in parts.chores))
 
 
-async def _keep_going(chore: Callable[[], Awaitable[None]]) -> None:
+async def _keep_going(chore: Chore) -> None:
     """Do a chore for ever; a bug in one stops neither it nor the others."""
     while True:
         try:
