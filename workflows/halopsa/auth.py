@@ -77,7 +77,7 @@ class Tokens:
             url, params = await self._endpoint()
             response = await self._http.post(url, params=params, data=self._form)
         except httpx.RequestError as error:
-            raise HaloUnavailable(f"HaloPSA's sign-in did not answer: {type(error).__name__} {error}") from error
+            raise HaloUnavailable(f"HaloPSA's sign-in did not answer: {error!r}") from error
         answer = _object(response)
         if not response.is_success or not isinstance(answer.get("access_token"), str):
             raise _sign_in_error(response)

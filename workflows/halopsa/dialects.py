@@ -31,7 +31,7 @@ class Entity(Generic[R]):
     Attributes:
         record: what a row becomes.
         path: below ``/api``.
-        fields: our name → HaloPSA's name; a dot leads into a nested object.
+        fields: our name → HaloPSA's name; a dot leads into a nested object, in what is written only.
         list_key: where a listing holds its rows; empty for one that is a bare array.
         always: sent with every write.
         listing: query names sent with every listing.
@@ -54,9 +54,8 @@ class Entity(Generic[R]):
         Raises:
             pydantic.ValidationError: the row has no id, or a field holds something quite different.
         """
-        return self.record.model_validate(
-            {"id": row.get("id")} | {ours: _dig(row, theirs) for ours, theirs in self.fields.items()}
-        )
+        named = {ours: row.get(self.fields[ours]) for ours in self.record.model_fields if ours in self.fields}
+        return self.record.model_validate({"id": row.get("id"), **named})
 
     def write(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Turn our names and values into a body for HaloPSA; None means "leave it as it is".
@@ -93,13 +92,6 @@ class Dialect:
     statuses: Entity[Choice]
     countries: Entity[Choice]
     asset_types: Entity[Choice]
-
-
-def _dig(row: Mapping[str, Any], path: str) -> Any:
-    value: Any = row
-    for name in path.split("."):
-        value = value.get(name) if isinstance(value, Mapping) else None
-    return value
 
 
 def _wire(value: Any) -> Any:
