@@ -4,6 +4,7 @@ NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3 python; do \
 	"$$python" $(NEW_ENOUGH) && echo "$$python" && break; done)
 UV ?= uv
+CHAOS_SECONDS ?= 600
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 COMPILE := UV_CUSTOM_COMPILE_COMMAND='make lock' $(UV) pip compile --quiet --universal --generate-hashes \
@@ -12,7 +13,7 @@ COMPILE := UV_CUSTOM_COMPILE_COMMAND='make lock' $(UV) pip compile --quiet --uni
 # A finished environment notes where it was made. One that was interrupted, moved, or has lost its Python is made anew.
 STALE := $(shell test "$$(cat .venv/locked 2>/dev/null)" = "$$(pwd)" && $(BIN)/python -c '' 2>/dev/null || echo stale)
 
-.PHONY: help setup setup-dev run test check format bench lock stale
+.PHONY: help setup setup-dev run test chaos check format bench lock stale
 .NOTPARALLEL:
 
 help: ## list these targets
@@ -26,6 +27,10 @@ run: setup ## the demo: a deal won, a client churned, in a sandbox (Ctrl-C ends 
 
 test: setup-dev ## all tests
 	@$(BIN)/python -m pytest
+
+chaos: setup-dev ## the tests under fire at length, then a storm of CHAOS_SECONDS (600) with CHAOS_SEED
+	@CHAOS_SECONDS=$(CHAOS_SECONDS) $(BIN)/python -m pytest -q --timeout 1200 --deselect tests/chaos/test_kills.py tests/chaos
+	@CHAOS_SECONDS=$(CHAOS_SECONDS) $(BIN)/python -m tests.chaos.storm
 
 check: setup-dev ## lint, formatting, types and import contracts
 	@$(BIN)/ruff check

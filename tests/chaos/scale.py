@@ -5,5 +5,5 @@ import random
 from typing import Final
 
 LONG: Final = "CHAOS_SECONDS" in os.environ
-SECONDS: Final = float(os.environ.get("CHAOS_SECONDS", "15"))
+SECONDS: Final = float(os.environ.get("CHAOS_SECONDS", "10"))
 SEED: Final = int(os.environ.get("CHAOS_SEED", random.randrange(1_000_000)))
