@@ -42,20 +42,30 @@ class Wire(httpx.AsyncBaseTransport):
             return await self._inner.handle_async_request(request)
         self.requests.append(request)
         kind = self._kind(request)
+        if instead := self._before(kind, request):
+            return instead
+        if self._late and request.method == "POST":
+            late, self._late = self._late, None
+            await self._inner.handle_async_request(late)
+        response = await self._inner.handle_async_request(request)
+        return self._after(kind, request) or response
+
+    def _before(self, kind: str, request: httpx.Request) -> httpx.Response | None:
         match kind:
             case "crash before":
                 raise Crash
             case "never connected":
                 raise httpx.ConnectError("refused", request=request)
+            case "forbidden":
+                return httpx.Response(403)
             case "failed before":
                 return httpx.Response(502, html="<html>Bad Gateway</html>")
             case "lands late":
                 self._late = request
                 raise httpx.ReadTimeout("slow", request=request)
-        if self._late and request.method == "POST":
-            late, self._late = self._late, None
-            await self._inner.handle_async_request(late)
-        response = await self._inner.handle_async_request(request)
+        return None
+
+    def _after(self, kind: str, request: httpx.Request) -> httpx.Response | None:
         match kind:
             case "crash after":
                 raise Crash
@@ -63,7 +73,7 @@ class Wire(httpx.AsyncBaseTransport):
                 raise httpx.ReadError("connection reset", request=request)
             case "failed after":
                 return httpx.Response(500)
-        return response
+        return None
 
     def _kind(self, request: httpx.Request) -> str:
         if len(self.requests) in self.mishaps:

@@ -1,5 +1,6 @@
 """A won deal becomes a client in HaloPSA."""
 
+from datetime import date
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from tests.memory_run import Notebook
 from tests.tenant import Tenant, event
 from worker.errors import NeedsOperator
 from workflows.canonical import InvalidEvent
+from workflows.ensure import term_end
 from workflows.sandbox import Faults, Sandbox
 
 
@@ -132,6 +134,36 @@ async def test_what_halopsa_does_not_know_is_remarked_and_holds_nothing_up(
         "account manager left@msp.example not set: HaloPSA has no such agent",
         "country Atlantis not set: HaloPSA's list does not have it",
     ]
+
+
+async def test_lists_that_may_not_be_read_are_remarked_and_hold_nothing_up(
+    tenant: Tenant, deal: dict[str, Any]
+) -> None:
+    tenant.wire.mishaps = {2: "forbidden", 4: "forbidden"}
+    result = await tenant.finish(event("deal.won", deal))
+
+    assert [call for number, call in enumerate(tenant.wire.calls, 1) if number in {2, 4}] == [
+        "GET /api/Agent",
+        "GET /api/Lookup",
+    ]
+    assert [remark.partition(":")[0] for remark in result.remarks] == [
+        "account manager Jane@msp.example not set",
+        "country United States not set",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("start", "months", "end"),
+    [
+        (date(2026, 12, 1), 12, date(2027, 11, 30)),
+        (date(2026, 12, 15), 1, date(2027, 1, 14)),
+        (date(2027, 1, 31), 1, date(2027, 2, 27)),
+        (date(2027, 11, 1), 1, date(2027, 11, 30)),
+        (date(2026, 12, 1), 36, date(2029, 11, 30)),
+    ],
+)
+def test_a_term_ends_the_day_before_the_next_would_begin(start: date, months: int, end: date) -> None:
+    assert term_end(start, months) == end
 
 
 @pytest.mark.parametrize("spelling", ["Acme Corporation", "ACME  corporation."])
