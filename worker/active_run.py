@@ -22,6 +22,9 @@ from worker.run import CALL_BUDGET_S, Approval
 P = ParamSpec("P")
 T = TypeVar("T")
 
+START: Final = "start"
+BETWEEN_STEPS: Final = "(between steps)"
+"""What stands for a step where the workflow's own code failed."""
 DOUBT_MARGIN_MS: Final = 1000
 """What is waited beyond an old call's budget before its step is done again."""
 SLICE_S: Final = 60.0
@@ -81,7 +84,8 @@ class ActiveRun:
         self._deadlines: dict[_Call, float] = {}
         self._began = time.monotonic()
         self._confirmed = asked
-        self.current_step = "start"
+        self.current_step = START
+        self.failed: dict[str, Failure] = {}
         self.step_started = claim.now
 
     @property
@@ -121,9 +125,13 @@ class ActiveRun:
         mark = _step.set(id)
         try:
             value = await fn(*args, **kwargs)
+        except Exception as error:
+            self.failed[id] = self.failure(str(error) or type(error).__name__)
+            raise
         finally:
             _step.reset(mark)
         await self._checkpoint(id, started, _dump(id, adapter, value))
+        self.current_step, self.step_started = BETWEEN_STEPS, self.server_now()
         return value
 
     async def sleep_until(self, id: str, when: datetime, what: str) -> None:  # noqa: A002 - the field's own word

@@ -12,7 +12,7 @@ import structlog
 from pydantic import TypeAdapter
 
 from worker import metrics
-from worker.active_run import ActiveRun, Cancelled, Clocks, Suspend, clocks
+from worker.active_run import BETWEEN_STEPS, ActiveRun, Cancelled, Clocks, Suspend, clocks
 from worker.errors import Fenced, NeedsOperator, NotYet, RetryLater, StoreUnavailable
 from worker.events import Event
 from worker.journal import Journal, Release
@@ -137,6 +137,9 @@ class Engine(Generic[Services]):
             raise Suspend(Release("waiting", waiting, due=claim.now + 60_000))
         event = await self._complete(claim) if claim.rehydrate else claim.event
         result = await workflow.plan(run, self._services(run), event)
+        if run.failed:
+            # The workflow went on after a refusal, as it should; but a run with a failed step is not green.
+            raise NeedsOperator("; ".join(f"step {step}: {failure.error}" for step, failure in run.failed.items()))
         await self._journal.finish(claim, "succeeded", result=_any.dump_json(result).decode())
         self._ended(claim, "succeeded")
 
@@ -185,8 +188,10 @@ class Engine(Generic[Services]):
             await self._journal.release(claim, run.again_at(due, failure))
 
     async def _fail(self, run: ActiveRun, claim: Claim, error: str, trace: str = "") -> None:
-        failure = run.failure(error, trace).dump()
-        await self._journal.finish(claim, "failed", error=error, step=run.current_step, failure=failure)
+        failed = run.failed | {run.current_step: run.failure(error, trace)}
+        if len(failed) > 1:
+            failed.pop(BETWEEN_STEPS, None)
+        await self._journal.finish(claim, "failed", error=error, failures=failed)
         self._ended(claim, "failed", error=error)
 
     def _ended(self, claim: Claim, state: str, **more: str) -> None:

@@ -1,6 +1,7 @@
 """Runs through a real journal in a real Valkey: only the outside world and the server's clock are played."""
 
 import asyncio
+import contextlib
 from datetime import timedelta
 from typing import Any
 
@@ -342,3 +343,32 @@ async def test_a_run_of_an_unknown_version_waits_for_code(world: World, version:
     shown = await world.show(run)
     assert (shown["state"], shown["attempt"]) == ("waiting", 1)
     assert "no worker here knows toy version" in shown["waiting_for"]
+
+
+async def test_a_refusal_that_the_workflow_goes_on_after_still_makes_the_run_fail(world: World) -> None:
+    async def go_on_after_a_refusal(services: Services, event: Event) -> str:
+        with contextlib.suppress(NeedsOperator):
+            await services.run.step("ticket:7", refused, services)
+        return await services.run.step("second", write, services, event.id)
+
+    world.plan = go_on_after_a_refusal
+    run = await world.receive("a")
+    await world.engine.advance(run)
+
+    shown = await world.show(run)
+    assert (shown["state"], world.outside.written) == ("failed", ["test:a"])
+    assert "step ticket:7: HaloPSA refused it" in shown["error"]
+    assert {step["id"]: step["state"] for step in shown["steps"]} == {"ticket:7": "failed", "second": "succeeded"}
+
+
+async def test_an_error_between_steps_is_not_put_on_the_step_before(world: World) -> None:
+    async def decide_between(services: Services, event: Event) -> None:
+        await services.run.step("first", write, services, event.id)
+        raise NeedsOperator("two clients match")
+
+    world.plan = decide_between
+    run = await world.receive("a")
+    await world.engine.advance(run)
+
+    steps = (await world.show(run))["steps"]
+    assert [(step["id"], step["state"]) for step in steps] == [("first", "succeeded"), ("(between steps)", "failed")]

@@ -6,14 +6,15 @@ repeats a command whose answer was lost. A run's owner is told by its token; tim
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Final
 
 from worker.errors import Fenced
 from worker.events import Event
-from worker.journal.records import Claim, RunState, pack_body, read_claim
+from worker.journal.records import Claim, Failure, RunState, pack_body, read_claim
 from worker.journal.scripts import Scripts
 
 LEASE_MS: Final = 8000
@@ -181,14 +182,21 @@ class Journal:
         _owned(await self._scripts.call("release", claim.run, claim.token, release.dump()))
 
     async def finish(
-        self, claim: Claim, state: RunState, *, result: str = "", error: str = "", step: str = "", failure: str = ""
+        self,
+        claim: Claim,
+        state: RunState,
+        *,
+        result: str = "",
+        error: str = "",
+        failures: Mapping[str, Failure] = MappingProxyType({}),
     ) -> None:
-        """End the run.
+        """End the run; `failures` says which steps failed, the first of them being where the run stands.
 
         Raises:
             Fenced: the run is not ours any more.
         """
-        _owned(await self._scripts.call("finish", claim.run, claim.token, state, result, error, step, failure))
+        failed = [part for step, failure in failures.items() for part in (step, failure.dump())]
+        _owned(await self._scripts.call("finish", claim.run, claim.token, state, result, error, *failed))
 
     async def rehydrated(self, claim: Claim, body: str) -> None:
         """Keep the completed event of a run that was retried."""

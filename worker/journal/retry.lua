@@ -22,7 +22,10 @@ if state == 'failed' then
   redis.call('HINCRBY', run, 'attempt', 1)
   if step == 'start' then redis.call('HSET', run, 'rehydrate', '1') end
 end
-redis.call('HDEL', run, 'e:' .. (step or ''), 'blocks')
+redis.call('HDEL', run, 'blocks')
+for _, name in ipairs(redis.call('HKEYS', run)) do
+  if string.sub(name, 1, 2) == 'e:' then redis.call('HDEL', run, name) end
+end
 for _, name in ipairs(forget) do
   redis.call('HDEL', run, 's:' .. name, 'e:' .. name, 'a:' .. name)
   redis.call('HSET', run, 'i:' .. name, 0) -- it may have written: look first
