@@ -1,6 +1,7 @@
 """The two edges where a worker meets the world, Valkey and HaloPSA, with a mishap at one chosen operation."""
 
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -23,6 +24,9 @@ VALKEY_MISHAPS: Final[tuple[Mishap, ...]] = ("crash before", "crash after", "ans
 HALO_MISHAPS: Final[tuple[Mishap, ...]] = (*VALKEY_MISHAPS, "lands late", "done, but 500")
 LANDS_AFTER_MS: Final = 9900
 """Within the budget of a call, and later than its worker's lease."""
+
+doing: ContextVar[str] = ContextVar("doing", default="")
+"""What a worker works on just now: a doorbell's subject."""
 
 _SETTING_UP: Final = {"AUTH", "CLIENT", "HELLO", "PING", "SELECT", "SCRIPT LOAD"}
 
@@ -64,12 +68,10 @@ class Edges:
 
     Attributes:
         scripts: the journal's script names by their hash, for readable operations.
-        doing: what the process works on just now.
     """
 
     course: Course
     scripts: dict[str, str] = field(default_factory=dict)
-    doing: str = ""
     dead: bool = False
     stopped: bool = False
 
@@ -131,7 +133,7 @@ class EdgeTransport(httpx.AsyncBaseTransport):
         mishap = self._edges.meet(name)
         signs_in = request.url.path in {"/api/authinfo", "/auth/token"}
         if request.method == "POST" and not signs_in:
-            self._edges.course.writers.append(self._edges.doing)
+            self._edges.course.writers.append(doing.get())
         if self._edges.stopped and not signs_in:
             self._edges.course.ghosts.append(name)
         if mishap in {"crash before", "lands late"}:

@@ -75,12 +75,12 @@ class Supervised:
         if process is None or watching is None:
             return
         watching.cancel()
-        self._process = None
         if how == SIGTERM:
-            await until(self._is_up)
+            await until(lambda: self.said(" up"))  # before that it has no handlers for signals
         if process.returncode is None:
             process.send_signal(how)
         code = await process.wait()
+        self._process = None
         if how == SIGTERM and code != 0:
             self._deserted.append(f"{self.name} ended with {code} at SIGTERM")
 
@@ -92,15 +92,18 @@ class Supervised:
 
     async def freeze(self, seconds: float) -> None:
         """Let it stand still for so long."""
-        if self._process is None or self._process.returncode is not None:
-            return
-        self._process.send_signal(SIGSTOP)
+        self.signal(SIGSTOP)
         await asyncio.sleep(seconds)
-        self._process.send_signal(SIGCONT)
+        self.signal(SIGCONT)
 
-    async def _is_up(self) -> bool:
-        """Whether the process has said so in its log; before that it has no handlers for signals."""
-        return b" up" in self._log.read_bytes()[self._began :]
+    def signal(self, number: Signals) -> None:
+        """Send it a signal that does not end it."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.send_signal(number)
+
+    async def said(self, what: str) -> bool:
+        """Whether its log since the last start holds some words."""
+        return what.encode() in self._log.read_bytes()[self._began :]
 
     async def _watch(self, process: asyncio.subprocess.Process) -> None:
         code = await process.wait()
