@@ -1,7 +1,7 @@
 """Alerts: what needs a person is posted to one address, in order, each until it is taken, by one worker at a time.
 
 One body serves Microsoft Teams and whoever reads plain text. Teams' workflows take a message with Adaptive Cards as
-attachments (https://learn.microsoft.com/connectors/teams/#microsoft-teams-webhook). Slack's incoming webhooks take
+attachments (https://learn.microsoft.com/connectors/teams/, "Microsoft Teams Webhook"). Slack's incoming webhooks take
 ``text`` (https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks/); attachments mean something else
 there, and its markup must be escaped.
 """
@@ -30,7 +30,7 @@ WAIT_FIRST_S: Final = 1.0
 WAIT_CAP_S: Final = 300.0
 WAIT_ASKED_CAP_S: Final = 3600.0
 TEXT_LENGTH: Final = 2000
-"""Teams refuses messages of more than 28 kB, Slack cuts texts at 40,000 characters; people read less."""
+"""Teams refuses messages of more than 28 kB (https://learn.microsoft.com/microsoftteams/limits-specifications-teams)."""
 REFUSED: Final = range(400, 500)
 TRIED_AGAIN: Final = frozenset({408, 425, 429})
 SLACK_HOSTS: Final = ("hooks.slack.com", "hooks.slack-gov.com")
@@ -127,7 +127,8 @@ class AlertSender:
 def message(alert: dict[str, Any]) -> dict[str, Any]:
     """Write an alert for Teams, with the plain text beside the card for other receivers."""
     heading, *lines = _lines(alert)
-    # A TextRun is shown as it is; a TextBlock would take client names and errors for Markdown.
+    # A TextRun knows no Markdown (https://learn.microsoft.com/adaptive-cards/schema-explorer/text-run), as which a
+    # TextBlock would take client names and errors.
     runs = [{"type": "TextRun", "text": heading, "weight": "Bolder"}, *({"type": "TextRun", "text": t} for t in lines)]
     card = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",

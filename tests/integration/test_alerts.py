@@ -6,14 +6,19 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import standardwebhooks
 from redis.asyncio import Redis
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
-from tests.integration.processes import SECRET
+from tests.integration.processes import SECRET, Parhelion, look_alike
 from tests.integration.world import NOON, World
 from webhooks.signatures import sign_standard
 from worker.alerts import AlertSender
@@ -21,6 +26,7 @@ from worker.errors import NeedsOperator
 from worker.jobs import encode_doorbell
 from worker.journal.scripts import Scripts
 from worker.journal.upkeep import Upkeep
+from worker.serve import bind, serving
 
 
 class Receiver(httpx.AsyncBaseTransport):
@@ -174,6 +180,34 @@ async def test_a_worker_that_dies_after_the_post_is_followed_by_one_that_repeats
     first, second = office.receiver.ids
     assert first == second
     assert await office.waiting() == 0
+
+
+async def test_a_failed_run_is_told_by_up(tmp_path: Path) -> None:
+    posted: asyncio.Queue[tuple[dict[str, Any], dict[str, str]]] = asyncio.Queue()
+
+    async def hook(request: Request) -> Response:
+        await posted.put((await request.json(), dict(request.headers)))
+        return Response(status_code=202)
+
+    listener = bind(("127.0.0.1", 0), "the test")
+    address = f"http://127.0.0.1:{listener.getsockname()[1]}/workflows/1?sig=hush"
+    async with (
+        look_alike() as halo,
+        serving(Starlette(routes=[Route("/{path:path}", hook, methods=["POST"])]), listener),
+    ):
+        product = Parhelion(tmp_path, halo.url)
+        product.env |= {"PARHELION_ALERT_URL": address, "PARHELION_ALERT_SECRET": SECRET}
+        process = await product.up()
+        await product.send({"type": "deal.won", "data": {"deal": {"id": "D-1"}}}, "delivery")
+        async with asyncio.timeout(30):
+            message, headers = await posted.get()
+        (run,) = await product.runs()
+        _, _, log = await process.interrupt()
+
+    assert f"parhelion runs show {run['id']}" in message["text"]
+    assert headers["webhook-id"].startswith(f"{run['id']}:run-failed:")
+    assert "hush" not in log
+    assert posted.empty()
 
 
 async def test_a_worker_that_comes_back_late_takes_no_others_alert_away(office: Office) -> None:
