@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from worker.run import CALL_BUDGET_S, Run
 from workflows.halopsa.auth import BearerAuth, Tokens
+from workflows.halopsa.connections import Connections
 from workflows.halopsa.dialects import V2, Dialect, Entity
 from workflows.halopsa.errors import HaloNotFound, HaloUnavailable, error_for
 from workflows.halopsa.models import R
@@ -17,7 +18,6 @@ from workflows.halopsa.transport import FencedTransport
 
 REMEMBER_S: Final = 600.0
 """How long lists that administrators rarely change are remembered."""
-CONNECTIONS: Final = 100
 
 
 class Memory:
@@ -169,7 +169,7 @@ class HaloConnection:
         auth_url: the authorisation server; None asks HaloPSA for it.
         tenant: the tenant's name where the authorisation server serves several.
         scope: what to ask for, separated by blanks.
-        transport: sends the requests; None opens a pool of network connections.
+        transport: sends the requests; None opens network connections.
         clock: returns seconds that never go back.
     """
 
@@ -185,9 +185,8 @@ class HaloConnection:
         transport: httpx.AsyncBaseTransport | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
         self._url = url.rstrip("/")
-        self._transport = transport or httpx.AsyncHTTPTransport(limits=limits)
+        self._transport = transport or Connections()
         self._sign_in = httpx.AsyncClient(base_url=self._url, transport=self._transport, timeout=CALL_BUDGET_S)
         tokens = Tokens(
             self._sign_in,
@@ -233,7 +232,7 @@ async def send(http: httpx.AsyncClient, method: str, path: str, **content: Any) 
     try:
         response = await http.request(method, path, **content)
     except (httpx.RequestError, TimeoutError) as error:
-        raise HaloUnavailable(f"HaloPSA did not answer {call}: {type(error).__name__} {error}") from error
+        raise HaloUnavailable(f"HaloPSA did not answer {call}: {error!r}") from error
     if not response.is_success:
         raise error_for(call, response)
     try:
