@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from tests.integration.world import NOON, Services, World
 from tests.tenant import Tenant
 from worker.engine import Engine
-from worker.errors import NeedsOperator
+from worker.errors import NeedsOperator, RetryLater
 from worker.events import Event, canonical_event
 from worker.inbox import Inbox
 from worker.jobs import encode_doorbell
@@ -248,6 +248,29 @@ async def test_a_history_keeps_its_latest_entries(attic: Attic) -> None:
     shown = await attic.world.show(run)
     assert len(shown["history"]) == 200
     assert shown["history"][-1]["action"] == "resumed"
+
+
+async def test_errors_are_kept_short(attic: Attic) -> None:
+    async def fail_at_length(*_: Any) -> None:
+        raise NeedsOperator("x" * 50_000)
+
+    attic.world.plan = fail_at_length
+    shown = await attic.world.show(await attic.run("a"))
+
+    assert len(shown["error"]) == 4000
+    assert shown["error"].endswith("x …")
+    assert len(json.dumps(shown)) < 10_000
+
+
+async def test_what_a_run_waits_for_is_told_shortly(attic: Attic) -> None:
+    async def wait(*_: Any) -> None:
+        raise RetryLater("x" * 50_000)
+
+    attic.world.plan = wait
+    shown = await attic.world.show(await attic.run("a"))
+
+    assert len(shown["waiting_for"]) == 4000
+    assert len(shown["error"]) == 4000
 
 
 async def test_all_runs_can_be_exported(attic: Attic) -> None:

@@ -14,7 +14,7 @@ from typing import Final
 
 from worker.errors import Fenced
 from worker.events import Event
-from worker.journal.records import Claim, Failure, RunState, pack_body, read_claim
+from worker.journal.records import Claim, Failure, RunState, pack_body, read_claim, shorten
 from worker.journal.scripts import Scripts
 
 LEASE_MS: Final = 8000
@@ -76,7 +76,7 @@ class Release:
     def dump(self) -> str:
         """Write the request as the release script reads it."""
         names = (*self.__slots__,)
-        values = {name: getattr(self, name) for name in names}
+        values = {name: getattr(self, name) for name in names} | {"waiting": shorten(self.waiting)}
         return json.dumps({k: list(v) if isinstance(v, tuple) else v for k, v in values.items()})
 
 
@@ -125,7 +125,9 @@ class Journal:
 
     async def postpone(self, event_id: str, *, error: str, due: int | None) -> None:
         """Put a received event off until `due` (server ms), or fail it (None)."""
-        await self._scripts.call("postpone", event_id, "failed" if due is None else "received", due or 0, error)
+        await self._scripts.call(
+            "postpone", event_id, "failed" if due is None else "received", due or 0, shorten(error)
+        )
 
     async def claim(self, run_id: str, claim_id: str, worker: str) -> Claim | None:
         """Take a run; None where it is ended, owned, not due or not first in its client's queue."""
@@ -153,7 +155,7 @@ class Journal:
         Raises:
             Fenced: the run is not ours any more.
         """
-        argv = (claim.run, claim.token, step, record, self.lease_ms, history, actor)
+        argv = (claim.run, claim.token, step, record, self.lease_ms, shorten(history), actor)
         _owned(await self._scripts.call("checkpoint", *argv))
 
     async def renew(self, claim: Claim) -> None:
@@ -196,7 +198,7 @@ class Journal:
             Fenced: the run is not ours any more.
         """
         failed = [part for step, failure in failures.items() for part in (step, failure.dump())]
-        _owned(await self._scripts.call("finish", claim.run, claim.token, state, result, error, *failed))
+        _owned(await self._scripts.call("finish", claim.run, claim.token, state, result, shorten(error), *failed))
 
     async def rehydrated(self, claim: Claim, body: str) -> None:
         """Keep the completed event of a run that was retried."""

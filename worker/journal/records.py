@@ -22,6 +22,8 @@ RUN_STATES: Final[tuple[RunState, ...]] = (
 )
 ENDED: Final = frozenset(RUN_STATES[3:])
 
+TEXT_LENGTH: Final = 4000
+"""Errors, tracebacks and what is said in words are cut to so many characters."""
 PACK_ABOVE: Final = 1024
 """Event bodies of more characters than this are stored compressed."""
 PACKED: Final = "zlib:"
@@ -63,7 +65,8 @@ class Failure:
 
     def dump(self) -> str:
         """Write the failure as the journal stores it."""
-        return json.dumps([self.attempts, self.started, self.at, self.error, self.traceback], separators=(",", ":"))
+        record = [self.attempts, self.started, self.at, shorten(self.error), self.traceback[-TEXT_LENGTH:]]
+        return json.dumps(record, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +131,11 @@ def read_claim(run_id: str, now: int, run: Hash, event: Hash) -> Claim:
         failures=_fields(run, "e:", lambda text: Failure(*json.loads(text))),
         answers=_fields(run, "a:", json.loads),
     )
+
+
+def shorten(text: str) -> str:
+    """Cut a text that is too long to be kept, visibly."""
+    return text if len(text) <= TEXT_LENGTH else text[: TEXT_LENGTH - 2] + " …"
 
 
 def pack_body(body: str) -> str:
