@@ -1,8 +1,15 @@
 """Network connections to HaloPSA."""
 
 import asyncio
+import importlib.util
+import sys
 
 import httpx
+
+if importlib.util.find_spec("sniffio") is None:
+    # httpcore tries to import it several times in every request, and each time Python searches all its folders, which
+    # makes up a sixth of the request. None is Python's own way to say that a module is not to be had.
+    sys.modules["sniffio"] = None  # type: ignore[assignment]  # the types do not know of None
 
 
 class Connections(httpx.AsyncBaseTransport):
