@@ -4,6 +4,7 @@ import asyncio
 import json
 import random
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import count
 from statistics import median, quantiles
@@ -42,27 +43,33 @@ class Sender:
 
 
 async def measure_latency(world: World, *, deliveries: int, per_sender: int) -> dict[str, float]:
-    """Send to an idle system one by one, then from 20 connections at once, each sending when it has its answer.
+    """Send from 20 connections at once, each sending again when it has its answer, then one by one to an idle system.
 
     Returns:
-        In ms: `first_request` (median from sending to HaloPSA's first request), `accepted_p50` and `accepted_p99`
-        (from sending to the 202, a worker being busy with what was accepted).
+        In ms: `accepted_p50` and `accepted_p99` from sending to the 202, `busy_p50` and `busy_p99` the same beside a
+        worker that is busy, `first_request` the median from sending to HaloPSA's first request.
     """
-    worker = await world.start_worker()
     web = await world.start_web()
     numbers = count(80_000_000)
-    waits = [await _first_request(world, next(numbers)) for _ in range(deliveries + 1)]
-    goal = await world.succeeded() + SENDERS * per_sender
-    loads = [[_delivery(next(numbers)) for _ in range(per_sender)] for _ in range(SENDERS)]
-    times = [each for sent in await asyncio.gather(*(_send_all(world.web, load) for load in loads)) for each in sent]
-    await world.until_succeeded(goal)
+    accepted = await _flood(world, numbers, per_sender)
+    worker = await world.start_worker()
+    busy = await _flood(world, numbers, per_sender)
+    await world.until_succeeded(len(accepted) + len(busy))
+    waits = [await _first_request(world, next(numbers)) for _ in range(deliveries)]
     await world.stop(web)
     await world.stop(worker)
     return {
-        "first_request": median(waits[1:]),  # the very first signs in
-        "accepted_p50": median(times),
-        "accepted_p99": quantiles(times, n=100)[98],
+        "accepted_p50": median(accepted),
+        "accepted_p99": quantiles(accepted, n=100)[98],
+        "busy_p50": median(busy),
+        "busy_p99": quantiles(busy, n=100)[98],
+        "first_request": median(waits),
     }
+
+
+async def _flood(world: World, numbers: Iterator[int], per_sender: int) -> list[float]:
+    loads = [[_delivery(next(numbers)) for _ in range(per_sender)] for _ in range(SENDERS)]
+    return [each for times in await asyncio.gather(*(_send_all(world.web, load) for load in loads)) for each in times]
 
 
 async def _first_request(world: World, number: int) -> float:

@@ -46,10 +46,11 @@ async def throughput(world: World, table: Table) -> None:
 
 
 async def latency(world: World, table: Table) -> None:
-    figures = await measure_latency(world, deliveries=50, per_sender=50)
+    figures = await measure_latency(world, deliveries=50, per_sender=25)
     table.add_row("idle: delivery to first HaloPSA request, median", f"{figures['first_request']:.0f} ms", "<= 60 ms")
-    table.add_row(f"202 at {SENDERS} senders, median", f"{figures['accepted_p50']:.1f} ms", "")
-    table.add_row(f"202 at {SENDERS} senders, p99", f"{figures['accepted_p99']:.1f} ms", "<= 20 ms")
+    for name, case in (("accepted", "web alone"), ("busy", "beside a busy worker")):
+        row = f"202 at {SENDERS} senders, {case}: median, p99"
+        table.add_row(row, f"{figures[f'{name}_p50']:.1f}, {figures[f'{name}_p99']:.1f} ms", "p99 <= 20 ms")
 
 
 async def recovery(world: World, table: Table) -> None:

@@ -1,14 +1,17 @@
-"""Onboardings per second through one worker, against plain httpx sending the same requests without any durability."""
+"""Onboardings per second through one worker, against plain httpx sending the same requests without any durability.
+
+HaloPSA and Valkey share one core, the worker or plain httpx has the other; both are bound by their own core.
+"""
 
 import asyncio
+import json
 import time
-from collections.abc import Iterator
-from itertools import count
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from itertools import count, islice
 from statistics import median
 
-import httpx
-
-from tests.bench.world import Seen, World, deals
+from tests.bench.world import Seen, World, deals, script
 
 CONCURRENCY = 20
 """A worker's slots by default."""
@@ -30,26 +33,19 @@ async def measure_throughput(world: World, *, rounds: int, runs: int) -> dict[st
     worker = await world.start_worker()
     numbers = count(MODEL + 1)
     requests = await _record(world)
-    await _durable(world, numbers, SETTLING)
     measured = []
-    async with _plain_client(world.halo) as http:
-        for _ in range(rounds + 1):
+    async with _plain(world.halo, requests) as plain:
+        await plain.measure(numbers, SETTLING, at_once=CONCURRENCY)
+        await _durable(world, numbers, SETTLING)
+        for _ in range(rounds):
             durable = await _durable(world, numbers, runs)
-            plain = await _plain(http, requests, numbers, runs, at_once=CONCURRENCY)
-            few = await _plain(http, requests, numbers, runs, at_once=FEW)
-            measured.append((durable, plain, few, durable / plain, durable / few))
+            many = await plain.measure(numbers, runs, at_once=CONCURRENCY)
+            few = await plain.measure(numbers, runs, at_once=FEW)
+            measured.append((durable, many, few, durable / many, durable / few))
     await world.stop(worker)
     names = ("durable", "plain", "plain_few", "ratio", "ratio_few")
-    figures = zip(*measured[1:], strict=True)  # in the first round connections are opened
+    figures = zip(*measured, strict=True)
     return {name: median(each) for name, each in zip(names, figures, strict=True)} | {"requests": len(requests)}
-
-
-def _plain_client(url: str) -> httpx.AsyncClient:
-    return httpx.AsyncClient(
-        base_url=url,
-        headers={"authorization": "Bearer instant", "content-type": "application/json"},
-        limits=httpx.Limits(max_connections=100, max_keepalive_connections=100),
-    )
 
 
 async def _record(world: World) -> list[Seen]:
@@ -63,39 +59,31 @@ async def _record(world: World) -> list[Seen]:
 
 async def _durable(world: World, numbers: Iterator[int], runs: int) -> float:
     goal = await world.succeeded() + runs
-    events = deals(next(numbers) for _ in range(runs))
+    events = deals(islice(numbers, runs))
     began = time.perf_counter()
     await world.store.journal.ingest(events)
     await world.until_succeeded(goal)
     return runs / (time.perf_counter() - began)
 
 
-async def _plain(
-    http: httpx.AsyncClient, requests: list[Seen], numbers: Iterator[int], runs: int, *, at_once: int
-) -> float:
-    waiting = iter([next(numbers) for _ in range(runs)])
+class _Plain:
+    """The process of `plain_httpx`."""
 
-    async def onboard_all() -> None:
-        for number in waiting:
-            await _replay(http, requests, number)
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
 
-    began = time.perf_counter()
-    await asyncio.gather(*(onboard_all() for _ in range(at_once)))
-    return runs / (time.perf_counter() - began)
+    async def measure(self, numbers: Iterator[int], runs: int, *, at_once: int) -> float:
+        self.tell(numbers=list(islice(numbers, runs)), at_once=at_once)
+        return float(await self._reader.readline())
 
-
-async def _replay(http: httpx.AsyncClient, requests: list[Seen], number: int) -> None:
-    """Send the recorded requests with fresh names, and with the number that HaloPSA gives the client this time."""
-    recorded_id = _client_number(requests)
-    client_id = recorded_id
-    for request in requests:
-        target = request.target.replace(recorded_id, client_id)
-        body = request.body.replace(str(MODEL), str(number)).replace(recorded_id, client_id)
-        answer = (await http.request(request.method, target, content=body)).raise_for_status().json()
-        if request.method == "POST" and request.target == "/api/Client":
-            client_id = str(answer["id"])
+    def tell(self, **what: object) -> None:
+        self._writer.write(json.dumps(what).encode() + b"\n")
 
 
-def _client_number(requests: list[Seen]) -> str:
-    target = next(request.target for request in requests if "client_id=" in request.target)
-    return target.partition("client_id=")[2].partition("&")[0]
+@asynccontextmanager
+async def _plain(url: str, requests: list[Seen]) -> AsyncIterator[_Plain]:
+    async with script("plain_httpx") as (reader, writer):
+        plain = _Plain(reader, writer)
+        plain.tell(url=url, requests=[(one.method, one.target, one.body) for one in requests], name=str(MODEL))
+        yield plain

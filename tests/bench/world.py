@@ -97,7 +97,8 @@ async def open_world(folder: Path) -> AsyncIterator[World]:
     valkey = EmbeddedValkey(folder / "valkey")
     url = await asyncio.to_thread(valkey.start)
     try:
-        async with _instant_halo() as halo, open_store(url) as store, httpx.AsyncClient(timeout=30) as http:
+        async with script("instant_halo") as (told, _), open_store(url) as store, httpx.AsyncClient(timeout=30) as http:
+            halo = (await told.readline()).decode().strip()
             web = f"127.0.0.1:{free_port()}"
             world = World(url, halo, f"http://{web}", _env(url, halo, web), folder / "log", store, http)
             try:
@@ -124,17 +125,18 @@ def deals(numbers: Iterable[int]) -> list[Event]:
 
 
 @asynccontextmanager
-async def _instant_halo() -> AsyncIterator[str]:
+async def script(name: str) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """Run a script of this folder as a process; it ends with its standard input."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        str(Path(__file__).with_name("instant_halo.py")),
+        str(Path(__file__).with_name(f"{name}.py")),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
     assert process.stdin
     assert process.stdout
     try:
-        yield (await process.stdout.readline()).decode().strip()
+        yield process.stdout, process.stdin
     finally:
         process.stdin.close()
         await process.wait()
