@@ -66,5 +66,6 @@ end
 redis.call('HSET', run, 'token', fence .. ':' .. claim, 'worker', worker)
 redis.call('HDEL', run, 'waiting', 'due')
 set_state(id, 'running', now)
+note_at_work(id, keys)
 extend_lease(id, lease_ms, now)
 return answer()

@@ -15,6 +15,7 @@ if state ~= 'succeeded' and state ~= 'succeeded_with_skips' then
   for i = 6, #ARGV, 2 do redis.call('HSET', run, 'e:' .. ARGV[i], ARGV[i + 1]) end
 else
   redis.call('HSET', run, 'result', result)
+  redis.call('HDEL', run, 'error') -- of a cancelling that came too late
 end
 close(id, state, now)
 if state == 'failed' then alert(id, 'run failed', now, problem) end

@@ -15,4 +15,7 @@ for _, key in ipairs(more) do
   end
 end
 redis.call('HSET', run, 'keys', cjson.encode(keys))
-return blocked_by(id, keys, now) or 'ok'
+local ahead = blocked_by(id, keys, now)
+if ahead then return ahead end
+note_at_work(id, keys)
+return 'ok'

@@ -14,10 +14,7 @@ if verb == 'pause' then
   redis.call('HSET', 'ph:paused', scope, actor .. ' has paused ' .. what .. (reason ~= '' and ': ' .. reason or ''))
 else
   if redis.call('HDEL', 'ph:paused', scope) == 0 then return 'it is not paused' end
-  for _, parked in ipairs(redis.call('SMEMBERS', 'ph:parked')) do
-    attend('run/' .. parked, now + 5000)
-    ring('run/' .. parked, now)
-  end
+  for _, parked in ipairs(redis.call('SMEMBERS', 'ph:parked')) do wake(parked, now) end
   redis.call('DEL', 'ph:parked')
 end
 if id then remember(id, now, actor, verb .. 'd', reason) end

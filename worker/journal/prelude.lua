@@ -10,6 +10,7 @@ local WORKER_SEEN_MS = 10000 -- a worker that has not swept for this long is not
 local ALERTS_KEPT = 1000
 local HISTORY_KEPT = 200
 local LATEST_KEPT_MS = 400 * 24 * 3600 * 1000
+local AT_WORK_KEPT_MS = 3600 * 1000 -- longer than any worker has a run in its hands in one go
 local FACT_KEPT_MS = 400 * 24 * 3600 * 1000 -- after the end: longer than any run is kept
 
 local function now_ms()
@@ -84,12 +85,13 @@ local function keys_of(run) return cjson.decode(redis.call('HGET', run, 'keys') 
 -- Which run goes before this one under any of its client's names; nil if none does.
 local function blocked_by(id, keys, now)
   for _, key in ipairs(keys) do
-    local line = redis.call('ZRANGE', queue_key(key), 0, 1)
-    if line[1] and line[1] ~= id then return line[1] end
-    if line[2] then
-      -- A later event's run may still be at work: it started before this one arrived and has not met its yield yet.
-      local lease = tonumber(redis.call('HGET', run_key(line[2]), 'lease') or '0')
-      if lease > now then return line[2] end
+    local first = redis.call('ZRANGE', queue_key(key), 0, 0)[1]
+    if first and first ~= id then return first end
+    -- A later event's run may still be at work: it started before this one arrived and has not met its yield yet.
+    local at_work = redis.call('GET', 'ph:at-work:' .. key)
+    if at_work and at_work ~= id then
+      local lease = tonumber(redis.call('HGET', run_key(at_work), 'lease') or '0')
+      if lease > now then return at_work end
     end
   end
   return nil
@@ -116,13 +118,25 @@ local function leave_queues(id, keys, now)
   ring_next(keys, now, id)
 end
 
+-- Say under these names which run a worker has in its hands.
+local function note_at_work(id, keys)
+  for _, key in ipairs(keys) do redis.call('SET', 'ph:at-work:' .. key, id, 'PX', AT_WORK_KEPT_MS) end
+end
+
+-- Let a run that waits be looked at now. One that has ended by now is left alone.
+local function wake(id, now)
+  local state = redis.call('HGET', run_key(id), 'state')
+  if not state or ENDED[state] then return false end
+  attend('run/' .. id, now + 5000)
+  ring('run/' .. id, now)
+  return true
+end
+
 -- Wake the runs that wait for something to happen to the client.
 local function wake_expectant(keys, now)
   for _, key in ipairs(keys) do
     for _, other in ipairs(redis.call('SMEMBERS', 'ph:expects:' .. key)) do
-      redis.call('HDEL', run_key(other), 'due')
-      attend('run/' .. other, now + 5000)
-      ring('run/' .. other, now)
+      if wake(other, now) then redis.call('HDEL', run_key(other), 'due') end
     end
     redis.call('DEL', 'ph:expects:' .. key)
   end

@@ -33,11 +33,11 @@ for _, name in ipairs(cjson.decode(ARGV[5])) do
   local awaiting = redis.call('HGETALL', 'ph:awaits:' .. name)
   for i = 1, #awaiting, 2 do
     local other, step = awaiting[i], awaiting[i + 1]
-    redis.call('HSET', run_key(other), 'a:' .. step, cjson.encode({ event = id }))
-    redis.call('HDEL', run_key(other), 'due')
-    attend('run/' .. other, now + 5000)
-    ring('run/' .. other, now)
-    reason = 'awaited by run ' .. other
+    if wake(other, now) then
+      redis.call('HSET', run_key(other), 'a:' .. step, cjson.encode({ event = id }))
+      redis.call('HDEL', run_key(other), 'due')
+      reason = 'awaited by run ' .. other
+    end
   end
   redis.call('DEL', 'ph:awaits:' .. name)
 end

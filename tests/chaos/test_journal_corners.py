@@ -1,0 +1,90 @@
+"""Corners of the journal that the machine's walks and reading have found."""
+
+from datetime import UTC, datetime
+
+import pytest
+from redis.asyncio import Redis
+
+from tests.chaos.laboratory import HELD_CLOCK
+from worker.assemble import DOORBELL
+from worker.events import Event
+from worker.journal import Journal, NewRun, Release
+from worker.journal.scripts import Scripts
+from worker.journal.verbs import Operator, Verbs
+
+NOW = 1_795_424_400_000
+JANE = Operator("jane", "because")
+
+
+class Corner:
+    """A journal at a time that the test holds."""
+
+    def __init__(self, redis: Redis) -> None:
+        self.redis = redis
+        scripts = Scripts(redis, DOORBELL, clock=HELD_CLOCK)
+        self.journal, self.verbs = Journal(scripts), Verbs(scripts)
+
+    async def receive(self, name: str, *, minutes_ago: int = 0) -> str:
+        """Take in an event of the one client, which starts a run named like it."""
+        occurred = NOW - minutes_ago * 60_000
+        event = Event(f"test:{name}", "test", "toy", datetime.fromtimestamp(occurred / 1000, UTC), {})
+        await self.journal.ingest([event])
+        run = NewRun(name, "toy", 1, name, ["crm:a"], "A", occurred)
+        await self.journal.route(event.id, [run], names=["toy crm:a"])
+        return name
+
+
+@pytest.fixture
+async def corner(redis: Redis) -> Corner:
+    await redis.set("test:now", NOW)
+    return Corner(redis)
+
+
+async def test_two_earlier_events_do_not_get_past_a_later_one_that_is_at_work(corner: Corner) -> None:
+    at_work = await corner.journal.claim(await corner.receive("third"), "c1", "w")
+    await corner.receive("second", minutes_ago=1)
+    first = await corner.receive("first", minutes_ago=2)
+
+    assert at_work
+    assert await corner.journal.claim(first, "c2", "w") is None
+    await corner.journal.release(at_work, Release("waiting", "its turn"))
+    assert await corner.journal.claim(first, "c3", "w")
+
+
+@pytest.mark.parametrize(
+    "release",
+    [
+        Release("waiting", "a client", due=NOW + 9000, away=True, expects=True),
+        Release("waiting", "?", awaits="toy crm:a"),
+    ],
+    ids=["expects", "awaits"],
+)
+async def test_a_run_that_was_cancelled_while_it_waited_is_not_woken(corner: Corner, release: Release) -> None:
+    waiting = await corner.journal.claim(await corner.receive("waiting"), "c1", "w")
+    assert waiting
+    await corner.journal.release(waiting, release)
+    await corner.verbs.cancel("waiting", JANE)
+
+    other = await corner.journal.claim(await corner.receive("other"), "c2", "w")
+    assert other
+    await corner.journal.finish(other, "succeeded")
+
+    assert await corner.redis.zrange("ph:open", 0, -1) == []
+
+
+async def test_a_run_that_was_cancelled_while_it_was_paused_is_not_woken(corner: Corner) -> None:
+    await corner.verbs.pause("all", JANE)
+    assert await corner.journal.claim(await corner.receive("parked"), "c1", "w") is None
+    await corner.verbs.cancel("parked", JANE)
+    await corner.verbs.resume("all", JANE)
+
+    assert await corner.redis.zrange("ph:open", 0, -1) == []
+
+
+async def test_a_run_that_ends_before_its_cancelling_takes_hold_shows_no_error(corner: Corner) -> None:
+    claim = await corner.journal.claim(await corner.receive("quick"), "c1", "w")
+    assert claim
+    assert not await corner.verbs.cancel("quick", JANE)
+    await corner.journal.finish(claim, "succeeded")
+
+    assert not await corner.redis.hexists("ph:run:quick", "error")
