@@ -10,8 +10,8 @@ from worker.errors import NeedsOperator, NotYet
 from worker.events import Event
 from worker.run import Run
 from workflows.canonical import ChurnedClient, LeavingClient, churned_client
-from workflows.close_tickets import Closing, OpenTicket, close_tickets
-from workflows.ensure import ClientRef, Ensured, ensure_note, listed, match_client
+from workflows.close_tickets import Closing, OpenTicket, Outcome, close_tickets
+from workflows.ensure import ClientRef, Ensured, Skippable, ensure_note, listed, match_client
 from workflows.halopsa import Halo, HaloRefused
 from workflows.halopsa.models import Contract, RecurringInvoice
 from workflows.policy import DEFAULT_POLICY, Policy
@@ -66,9 +66,10 @@ async def churn_client(run: Run, halo: Halo, event: Event, policy: Policy = DEFA
     if policy.order == "inactive-first":
         await run.step("inactive", deactivate, halo, client.id)
     closing = Closing(client.id, f"Closed because the client left on {last_day}. {churn.reason}".rstrip(), mark, policy)
-    refused = await close_tickets(run, halo, snapshot.tickets, closing)
+    tickets = await close_tickets(run, halo, snapshot.tickets, closing)
     ending = [contract for contract in snapshot.contracts if runs_past(contract, last_day) or may_roll(contract)]
-    refused += await _end_contracts(run, halo, ending, last_day)
+    contracts = await _end_contracts(run, halo, ending, last_day)
+    refused = tickets.refused + contracts.refused
     if policy.order == "inactive-last":
         await run.step("inactive", deactivate, halo, client.id)
     if refused:
@@ -76,8 +77,9 @@ async def churn_client(run: Run, halo: Halo, event: Event, policy: Policy = DEFA
             f"HaloPSA refused {len(refused)} of the changes; all others are made. {' '.join(refused)}",
             mend="mend in HaloPSA what it says, or make these changes there; then retry the run.",
         )
-    await run.step("verify", verify_churn, halo, client.id, last_day)
-    churned = _result(client.id, last_day, snapshot, ending)
+    left_out = tickets.skipped + contracts.skipped
+    await run.step("verify", verify_churn, halo, client.id, last_day, left_out=left_out)
+    churned = _result(client.id, last_day, snapshot, ending, left_out)
     await run.step("report", ensure_note, halo, client.id, f"{mark}: wound down", report(event, churned, snapshot))
     return churned
 
@@ -117,7 +119,7 @@ async def deactivate(halo: Halo, client_id: int) -> Ensured:
     return Ensured(id=client_id)
 
 
-async def end_contract(halo: Halo, contract: Contract, last_day: date) -> Ensured:
+async def end_contract(halo: Halo, contract: Contract, last_day: date) -> Skippable:
     """Let a contract end on the last service day, and not roll on; one that ends earlier keeps its end."""
     limit = _limit(contract, last_day)
     end = limit if runs_past(contract, last_day) else contract.end
@@ -125,8 +127,8 @@ async def end_contract(halo: Halo, contract: Contract, last_day: date) -> Ensure
     return Ensured(id=contract.id)
 
 
-async def verify_churn(halo: Halo, client_id: int, last_day: date) -> Ensured:
-    """Read back that nothing of the client is left open.
+async def verify_churn(halo: Halo, client_id: int, last_day: date, *, left_out: Sequence[str]) -> Skippable:
+    """Read back that nothing of the client is left open, but for the tickets and contracts that were left out.
 
     Raises:
         NeedsOperator: names what is.
@@ -135,8 +137,9 @@ async def verify_churn(halo: Halo, client_id: int, last_day: date) -> Ensured:
     tickets = [ticket for ticket in await halo.tickets.find(client_id=client_id) if not ticket.closed]
     contracts = await halo.contracts.find(client_id=client_id)
     left = [] if client.inactive else [f"client {client_id} is active"]
-    left += [f"ticket {ticket.id} is open" for ticket in tickets]
-    left += [f"contract {contract.id} runs on" for contract in contracts if runs_past(contract, last_day)]
+    left += [f"{name} is open" for name in (f"ticket {one.id}" for one in tickets) if name not in left_out]
+    running = [contract for contract in contracts if runs_past(contract, last_day)]
+    left += [f"{name} runs on" for name in (f"contract {one.id}" for one in running) if name not in left_out]
     if left:
         raise NeedsOperator(
             f"After the churn HaloPSA still shows: {', '.join(left)}.",
@@ -191,31 +194,30 @@ def report(event: Event, churned: Churned, snapshot: Snapshot) -> str:
     )
 
 
-async def _end_contracts(run: Run, halo: Halo, contracts: Sequence[Contract], last_day: date) -> list[str]:
-    """End the contracts one after another.
-
-    Returns:
-        What HaloPSA refused: it holds up nothing else.
-    """
-    refused = []
+async def _end_contracts(run: Run, halo: Halo, contracts: Sequence[Contract], last_day: date) -> Outcome:
+    """End the contracts one after another; a refused one holds up nothing else."""
+    outcome = Outcome([], [])
     for contract in contracts:
         try:
-            await run.step(f"contract:{contract.id}", end_contract, halo, contract, last_day)
+            if await run.step(f"contract:{contract.id}", end_contract, halo, contract, last_day) is None:
+                outcome.skipped.append(f"contract {contract.id}")
         except HaloRefused as refusal:
-            refused.append(f"Contract {contract.id}: {refusal.what}")
-    return refused
+            outcome.refused.append(f"Contract {contract.id}: {refusal.what}")
+    return outcome
 
 
 def _limit(contract: Contract, last_day: date) -> date:
     return max(last_day, contract.start or last_day)
 
 
-def _result(client_id: int, last_day: date, snapshot: Snapshot, ended: Sequence[Contract]) -> Churned:
+def _result(
+    client_id: int, last_day: date, snapshot: Snapshot, ended: Sequence[Contract], left_out: Sequence[str]
+) -> Churned:
     return Churned(
         client_id=client_id,
         last_service_day=last_day,
-        closed_ticket_ids=[ticket.id for ticket in snapshot.tickets],
-        ended_contract_ids=[contract.id for contract in ended],
+        closed_ticket_ids=[one.id for one in snapshot.tickets if f"ticket {one.id}" not in left_out],
+        ended_contract_ids=[one.id for one in ended if f"contract {one.id}" not in left_out],
         recurring_invoice_ids=[invoice.id for invoice in snapshot.recurring_invoices if not invoice.disabled],
         asset_ids=snapshot.asset_ids,
         contact_ids=snapshot.contact_ids,

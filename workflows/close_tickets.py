@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from worker.errors import NeedsOperator
 from worker.run import Run
-from workflows.ensure import Ensured, named
+from workflows.ensure import Ensured, Skippable, named
 from workflows.halopsa import Halo, HaloNotFound, HaloRefused
 from workflows.halopsa.dialects import UNASSIGNED_AGENT_ID
 from workflows.policy import Policy
@@ -39,22 +39,27 @@ class Closing:
     policy: Policy
 
 
-async def close_tickets(run: Run, halo: Halo, tickets: Sequence[OpenTicket], closing: Closing) -> list[str]:
-    """Close the tickets one after another.
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of several changes: those that HaloPSA refused, in words, and those that an operator left out."""
 
-    Returns:
-        What HaloPSA refused: it holds up nothing else.
-    """
-    refused = []
+    refused: list[str]
+    skipped: list[str]
+
+
+async def close_tickets(run: Run, halo: Halo, tickets: Sequence[OpenTicket], closing: Closing) -> Outcome:
+    """Close the tickets one after another; a refused one holds up nothing else."""
+    outcome = Outcome([], [])
     for ticket in children_first(tickets):
         try:
-            await run.step(f"ticket:{ticket.id}", close_ticket, halo, ticket, closing)
+            if await run.step(f"ticket:{ticket.id}", close_ticket, halo, ticket, closing) is None:
+                outcome.skipped.append(f"ticket {ticket.id}")
         except HaloRefused as refusal:
-            refused.append(f"Ticket {ticket.id}: {refusal.what}")
-    return refused
+            outcome.refused.append(f"Ticket {ticket.id}: {refusal.what}")
+    return outcome
 
 
-async def close_ticket(halo: Halo, ticket: OpenTicket, closing: Closing) -> Ensured:
+async def close_ticket(halo: Halo, ticket: OpenTicket, closing: Closing) -> Skippable:
     """Close a ticket with the reason in an internal action; nobody at the client is written to.
 
     HaloPSA closes no ticket that nobody is assigned to, and finds none whose type and client are not sent along.

@@ -37,6 +37,10 @@ class Ensured(BaseModel):
     remarks: list[str] = Field(default_factory=list)
 
 
+Skippable = Ensured | None
+"""What a step gives that an operator may leave out: None stands for the record that is not there."""
+
+
 class ClientRef(Ensured):
     """A client that stands in HaloPSA.
 
@@ -128,7 +132,7 @@ async def ensure_main_site(halo: Halo, client: ClientRef, site: canonical.Site |
     return Ensured(id=site_id, in_doubt=halo.in_doubt, remarks=remarks)
 
 
-async def ensure_site(halo: Halo, client: ClientRef, site: canonical.Site) -> Ensured:
+async def ensure_site(halo: Halo, client: ClientRef, site: canonical.Site) -> Skippable:
     """Find a further site by its name within the client, or make it."""
     if _must_look(halo, client):
         rows = await halo.sites.find(client_id=client.id)
@@ -142,7 +146,7 @@ async def ensure_site(halo: Halo, client: ClientRef, site: canonical.Site) -> En
 
 async def ensure_contact(
     halo: Halo, client: ClientRef, site_id: int, contact: canonical.Contact, *, main: bool
-) -> Ensured:
+) -> Skippable:
     """Find a contact by its key within the client, or make it; one that was inactive becomes active.
 
     Neither portal access nor a welcome e-mail is asked for.
@@ -171,7 +175,7 @@ async def ensure_contact(
     return Ensured(id=made.id, created=True, in_doubt=halo.in_doubt)
 
 
-async def ensure_contract(halo: Halo, client: ClientRef, site_id: int, deal: canonical.Deal, won_on: date) -> Ensured:
+async def ensure_contract(halo: Halo, client: ClientRef, site_id: int, deal: canonical.Deal, won_on: date) -> Skippable:
     """Find the deal's contract by its reference, or make it; never two for one deal.
 
     Args:
@@ -201,7 +205,7 @@ async def ensure_contract(halo: Halo, client: ClientRef, site_id: int, deal: can
     return Ensured(id=made.id, created=True, in_doubt=halo.in_doubt)
 
 
-async def ensure_asset(halo: Halo, client: ClientRef, site_id: int, asset: canonical.Asset) -> Ensured:
+async def ensure_asset(halo: Halo, client: ClientRef, site_id: int, asset: canonical.Asset) -> Skippable:
     """Find an asset by its tag within the client, or make it.
 
     Raises:
@@ -222,7 +226,7 @@ async def ensure_asset(halo: Halo, client: ClientRef, site_id: int, asset: canon
     return Ensured(id=made.id, created=True, in_doubt=halo.in_doubt)
 
 
-async def ensure_note(halo: Halo, client_id: int, mark: str, text: str) -> Ensured:
+async def ensure_note(halo: Halo, client_id: int, mark: str, text: str) -> Skippable:
     """Write a note on the client once.
 
     Args:

@@ -11,6 +11,7 @@ from workflows.canonical import Asset, Contact, WonDeal, normalised_name, won_de
 from workflows.ensure import (
     ClientRef,
     Ensured,
+    Skippable,
     client_key,
     contact_key,
     ensure_asset,
@@ -25,16 +26,19 @@ from workflows.ensure import (
 )
 from workflows.halopsa import Halo
 from workflows.halopsa.client import Collection
-from workflows.halopsa.models import R
+from workflows.halopsa.models import R, Record
 
 
 class Made(BaseModel):
-    """Everything that one onboarding ensured; the main site and the primary contact come first."""
+    """Everything that one onboarding ensured; the main site and the primary contact come first.
+
+    What an operator left out is not here.
+    """
 
     client: ClientRef
     sites: list[Ensured]
     contacts: list[Ensured]
-    contract: Ensured
+    contract: Ensured | None
     assets: list[Ensured]
 
 
@@ -51,7 +55,7 @@ class Onboarded(BaseModel):
     client_created: bool
     site_ids: list[int]
     contact_ids: list[int]
-    contract_id: int
+    contract_id: int | None
     asset_ids: list[int]
     remarks: list[str]
 
@@ -71,10 +75,11 @@ async def onboard_client(run: Run, halo: Halo, event: Event) -> Onboarded:
     if not client.keyed:
         await run.step("key", ensure_key, halo, client, deal.client.id)
     main_site = await run.step("main-site", ensure_main_site, halo, client, main, deal.client.phone)
-    sites = [main_site] + [
+    sites: list[Skippable] = [main_site]
+    sites += [
         await run.step(f"site:{normalised_name(site.name)}", ensure_site, halo, client, site) for site in deal.sites[1:]
     ]
-    place = {site.key: ensured.id for site, ensured in zip(deal.sites, sites, strict=False) if site.key}
+    place = {site.key: made.id for site, made in zip(deal.sites, sites, strict=False) if site.key and made}
     contacts = [
         await run.step(
             f"contact:{contact.key}",
@@ -93,8 +98,8 @@ async def onboard_client(run: Run, halo: Halo, event: Event) -> Onboarded:
         await run.step(f"asset:{asset.tag}", ensure_asset, halo, client, place.get(asset.site, main_site.id), asset)
         for asset in deal.assets
     ]
-    made = Made(client=client, sites=sites, contacts=contacts, contract=contract, assets=assets)
-    verified = await run.step("verify", verify_onboarding, halo, made)
+    made = Made(client=client, sites=_there(sites), contacts=_there(contacts), contract=contract, assets=_there(assets))
+    verified = await run.step("verify", verify_onboarding, halo, made) or Verified(retired=[])
     for double in verified.retired:
         await run.remark(f"retired:{double}", f"set inactive: {double}")
     onboarded = _result(deal, made, verified, place)
@@ -103,8 +108,10 @@ async def onboard_client(run: Run, halo: Halo, event: Event) -> Onboarded:
     return onboarded
 
 
-async def verify_onboarding(halo: Halo, made: Made) -> Verified:
+async def verify_onboarding(halo: Halo, made: Made) -> Verified | None:
     """Read back what the run made, and set doubles inactive that a lost answer may have left.
+
+    What was found was read already; what an operator put in by hand is theirs to vouch for.
 
     Raises:
         NeedsOperator: something is not there.
@@ -112,15 +119,15 @@ async def verify_onboarding(halo: Halo, made: Made) -> Verified:
     client_id = made.client.id
     contacts = await halo.contacts.find(client_id=client_id)
     contracts = await halo.contracts.find(client_id=client_id)
-    missing = [f"contact {one.id}" for one in made.contacts if one.id not in {row.id for row in contacts}]
-    missing += [f"contract {made.contract.id}"] if made.contract.id not in {row.id for row in contracts} else []
+    made_contracts = _there([made.contract])
+    missing = _missing("contact", made.contacts, contacts) + _missing("contract", made_contracts, contracts)
     if missing:
         raise NeedsOperator(
             f"HaloPSA does not show under client {client_id} what was made there: {', '.join(missing)}.",
             mend="look for it in HaloPSA and whether the API agent may see it, then retry the run.",
         )
     retired = await _retire(halo.contacts, contacts, made.contacts, contact_key, inactive=True)
-    retired += await _retire(halo.contracts, contracts, [made.contract], lambda row: row.ref.strip(), active=False)
+    retired += await _retire(halo.contracts, contracts, made_contracts, lambda row: row.ref.strip(), active=False)
     if any(site.in_doubt for site in made.sites[1:]):
         sites = await halo.sites.find(client_id=client_id)
         retired += await _retire(
@@ -166,7 +173,7 @@ def report(event: Event, deal: WonDeal, onboarded: Onboarded) -> str:
         f"Client {onboarded.client_id}: {how}",
         f"Sites: {listed(onboarded.site_ids)}",
         f"Contacts: {listed(onboarded.contact_ids)}",
-        f"Contract: {onboarded.contract_id}",
+        f"Contract: {onboarded.contract_id or 'none'}",
         f"Assets: {listed(onboarded.asset_ids)}",
         *(f"Note: {remark}" for remark in onboarded.remarks),
     ]
@@ -174,7 +181,7 @@ def report(event: Event, deal: WonDeal, onboarded: Onboarded) -> str:
 
 
 def _result(deal: WonDeal, made: Made, verified: Verified, place: dict[str, int]) -> Onboarded:
-    ensured = [made.client, *made.sites, *made.contacts, made.contract, *made.assets]
+    ensured = [made.client, *made.sites, *made.contacts, *_there([made.contract]), *made.assets]
     placed: list[Contact | Asset] = [*deal.contacts, *deal.assets]
     lost = [part for part in placed if part.site and part.site not in place]
     return Onboarded(
@@ -182,7 +189,7 @@ def _result(deal: WonDeal, made: Made, verified: Verified, place: dict[str, int]
         client_created=made.client.created,
         site_ids=[site.id for site in made.sites],
         contact_ids=[contact.id for contact in made.contacts],
-        contract_id=made.contract.id,
+        contract_id=made.contract.id if made.contract else None,
         asset_ids=[asset.id for asset in made.assets],
         remarks=[
             *deal.skipped,
@@ -191,3 +198,12 @@ def _result(deal: WonDeal, made: Made, verified: Verified, place: dict[str, int]
             *(f"set inactive: {retired}" for retired in verified.retired),
         ],
     )
+
+
+def _missing(what: str, made: Sequence[Ensured], rows: Sequence[Record]) -> list[str]:
+    shown = {row.id for row in rows}
+    return [f"{what} {one.id}" for one in made if one.created and one.id not in shown]
+
+
+def _there(steps: Sequence[Skippable]) -> list[Ensured]:
+    return [made for made in steps if made]

@@ -249,6 +249,50 @@ async def test_trigger_hands_in_an_event_and_waits_for_its_run(product: Parhelio
     await process.interrupt()
 
 
+REFUSED = {"POST /api/ClientContract": "Please select a valid Contract Type"}
+
+
+async def failed_at_the_contract(product: Parhelion, halo: Halo, number: int) -> str:
+    await halo.faults(refuse=REFUSED)
+    await product.send(deal(number), f"deal-{number}")
+
+    async def failed() -> list[dict[str, Any]]:
+        return [run for run in await product.runs() if run["state"] == "failed"]
+
+    (run, *_) = await until(failed)
+    assert run["step"] == "contract"
+    assert REFUSED["POST /api/ClientContract"] in run["error"]
+    assert "retry" in run["error"]
+    return str(run["id"])
+
+
+async def test_what_halopsa_refuses_can_be_mended_done_by_hand_or_left_out(product: Parhelion, halo: Halo) -> None:
+    process = await product.up()
+
+    async def act(*args: str) -> tuple[int, dict[str, Any]]:
+        code, _, err = await parhelion("runs", *args, "--reason", "a test", env=product.env)
+        assert code == 0, err
+        code, shown, _ = await parhelion("runs", "wait", args[1], "-o", "json", env=product.env)
+        return code, json.loads(shown)
+
+    mended = await failed_at_the_contract(product, halo, 1)
+    await halo.faults(refuse={})
+    retried = await act("retry", mended)
+    by_hand = await act(
+        "mark-done", await failed_at_the_contract(product, halo, 2), "contract", "--result", '{"id": 301}'
+    )
+    left_out = await act("skip", await failed_at_the_contract(product, halo, 3), "contract")
+
+    assert [(code, run["state"]) for code, run in (retried, left_out)] == [
+        (0, "succeeded"),
+        (0, "succeeded_with_skips"),
+    ]
+    assert by_hand[1]["history"][0]["action"] == "contract marked done"
+    assert {entry["reason"] for entry in by_hand[1]["history"]} == {"a test"}
+    assert left_out[1]["result"]["contract_id"] is None
+    await process.interrupt()
+
+
 async def test_a_port_in_use_is_one_clear_line(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

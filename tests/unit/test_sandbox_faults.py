@@ -263,3 +263,14 @@ def test_a_state_once_taken_does_not_change(sandbox: Sandbox) -> None:
     before = sandbox.state()
     sandbox.store["Client"].rows[12]["name"] = "Changed"
     assert before["Client"][1]["name"] == "Unknown"
+
+
+async def test_a_kind_of_request_can_be_refused_with_a_text(http: httpx.AsyncClient, sandbox: Sandbox) -> None:
+    sandbox.faults.refuse = {"POST /api/Client": "No such customer type"}
+    refused = await create(http)
+    sandbox.faults.refuse = {}
+    accepted = await create(http)
+
+    assert (refused.status_code, refused.json()) == (400, "No such customer type")
+    assert accepted.status_code == 201
+    assert sandbox.injector.happened == {"refuse": 1}

@@ -40,6 +40,7 @@ class Faults(BaseModel):
         fail_before: share of the requests that get a 500 or 502 in HTML, and nothing is done.
         drop_nth: numbers of requests (all below ``/api``, from 1) that are done and then the connection drops.
         fail_nth: numbers of requests that get a 500 or 502 and nothing is done.
+        refuse: requests that are refused with 400, and the text: ``{"POST /api/ClientContract": "No such type"}``.
         expire_tokens: makes all tokens invalid at the next request, and falls back to false.
         seed: for the shares.
     """
@@ -57,6 +58,7 @@ class Faults(BaseModel):
     fail_before: Share = 0
     drop_nth: frozenset[int] = frozenset()
     fail_nth: frozenset[int] = frozenset()
+    refuse: dict[str, str] = Field(default_factory=dict)
     expire_tokens: bool = False
     seed: int = 0
 
@@ -112,6 +114,12 @@ class FaultInjector:
         if self.faults.fail_before and self._random.random() < self.faults.fail_before:
             return self._proxy_failure("fail_before")
         return None
+
+    def refusal(self, label: str) -> str | None:
+        """What HaloPSA says against such a request; None when it has nothing against it."""
+        if (text := self.faults.refuse.get(label)) is not None:
+            self.happened["refuse"] += 1
+        return text
 
     def loses(self, number: int, *, wrote: bool) -> bool:
         """Whether the connection drops now that the request is done."""
