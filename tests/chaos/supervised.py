@@ -19,6 +19,9 @@ PORTS_OUT_OF_THE_WAY: Final = range(20_000, 30_000)
 """Outgoing connections take theirs from 32768 upwards (Linux), and could sit on a server's port while it is down."""
 
 
+ENDS_WITHIN_S: Final = 30
+
+
 def port_out_of_the_way() -> int:
     """Find a free port that no outgoing connection will take."""
     while True:
@@ -79,10 +82,10 @@ class Supervised:
             await until(lambda: self.said(" up"))  # before that it has no handlers for signals
         if process.returncode is None:
             process.send_signal(how)
-        code = await process.wait()
+        code = await self._ending(process)
         self._process = None
         if how == SIGTERM and code != 0:
-            self._deserted.append(f"{self.name} ended with {code} at SIGTERM")
+            self._complain(f"ended with {code} at SIGTERM")
 
     async def restart(self, how: Signals, away_s: float) -> None:
         """End it, and start it again after so many seconds."""
@@ -105,10 +108,22 @@ class Supervised:
         """Whether its log since the last start holds some words."""
         return what.encode() in self._log.read_bytes()[self._began :]
 
+    async def _ending(self, process: asyncio.subprocess.Process) -> int:
+        """Wait for a process's end; one that does not come to it is killed."""
+        try:
+            async with asyncio.timeout(ENDS_WITHIN_S):
+                return await process.wait()
+        except TimeoutError:
+            process.kill()
+            return await process.wait()
+
     async def _watch(self, process: asyncio.subprocess.Process) -> None:
         code = await process.wait()
+        self._complain(f"exited unasked with {code}")
+
+    def _complain(self, what: str) -> None:
         last = self._log.read_text(errors="replace")[-2000:]
-        self._deserted.append(f"{self.name} exited unasked with {code}: {last}")
+        self._deserted.append(f"{self.name} {what}: {last}")
 
 
 class Valkey(Supervised):

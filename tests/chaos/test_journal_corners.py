@@ -20,9 +20,9 @@ class Corner:
     """A journal at a time that the test holds."""
 
     def __init__(self, redis: Redis) -> None:
-        self.redis = redis
         scripts = Scripts(redis, DOORBELL, clock=HELD_CLOCK)
         self.journal, self.verbs = Journal(scripts), Verbs(scripts)
+        self.read = scripts.read
 
     async def receive(self, name: str, *, minutes_ago: int = 0) -> str:
         """Take in an event of the one client, which starts a run named like it."""
@@ -32,6 +32,13 @@ class Corner:
         run = NewRun(name, "toy", 1, name, ["crm:a"], "A", occurred)
         await self.journal.route(event.id, [run], names=["toy crm:a"])
         return name
+
+    async def looked_at(self) -> list[str]:
+        """What the sweep will look at."""
+        return list(await self.read("ZRANGE", "ph:open", 0, -1))
+
+    async def fields(self, run: str) -> dict[str, str]:
+        return dict(await self.read("HGETALL", f"ph:run:{run}"))
 
 
 @pytest.fixture
@@ -69,7 +76,7 @@ async def test_a_run_that_was_cancelled_while_it_waited_is_not_woken(corner: Cor
     assert other
     await corner.journal.finish(other, "succeeded")
 
-    assert await corner.redis.zrange("ph:open", 0, -1) == []
+    assert await corner.looked_at() == []
 
 
 async def test_a_run_that_was_cancelled_while_it_was_paused_is_not_woken(corner: Corner) -> None:
@@ -78,7 +85,7 @@ async def test_a_run_that_was_cancelled_while_it_was_paused_is_not_woken(corner:
     await corner.verbs.cancel("parked", JANE)
     await corner.verbs.resume("all", JANE)
 
-    assert await corner.redis.zrange("ph:open", 0, -1) == []
+    assert await corner.looked_at() == []
 
 
 async def test_a_run_that_ends_before_its_cancelling_takes_hold_shows_no_error(corner: Corner) -> None:
@@ -87,4 +94,4 @@ async def test_a_run_that_ends_before_its_cancelling_takes_hold_shows_no_error(c
     assert not await corner.verbs.cancel("quick", JANE)
     await corner.journal.finish(claim, "succeeded")
 
-    assert not await corner.redis.hexists("ph:run:quick", "error")
+    assert "error" not in await corner.fields("quick")
