@@ -95,3 +95,15 @@ async def test_a_run_that_ends_before_its_cancelling_takes_hold_shows_no_error(c
     await corner.journal.finish(claim, "succeeded")
 
     assert "error" not in await corner.fields("quick")
+
+
+async def test_the_doorbells_of_a_dead_worker_do_not_keep_the_others_busy(corner: Corner) -> None:
+    held = await corner.journal.claim(await corner.receive("held"), "c1", "w")
+    assert held
+    await corner.journal.release(held, Release("waiting", "the next try", due=NOW + 50_000))
+    await corner.read("SET", "test:now", NOW + 20_000)
+
+    await corner.journal.sweep("w")
+
+    assert [job.partition("#")[0] for job in await corner.read("ZRANGE", "arq:queue", 0, -1)] == ["run/held"]
+    assert len(await corner.read("KEYS", "arq:job:*")) == 1
