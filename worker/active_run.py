@@ -25,6 +25,7 @@ T = TypeVar("T")
 START: Final = "start"
 BETWEEN_STEPS: Final = "(between steps)"
 """What stands for a step where the workflow's own code failed."""
+RESULT_BYTES: Final = 64_000
 DOUBT_MARGIN_MS: Final = 1000
 """What is waited beyond an old call's budget before its step is done again."""
 SLICE_S: Final = 60.0
@@ -350,9 +351,18 @@ def _result_type(fn: Callable[..., Awaitable[T]]) -> TypeAdapter[T]:
 
 def _dump(step: str, adapter: TypeAdapter[T], value: T) -> Any:
     try:
+        check_size(f"the result of step {step!r}", adapter.dump_json(value))
         return adapter.dump_python(value, mode="json")
     except PydanticSerializationError as error:
         raise RuntimeError(f"the result of step {step!r} cannot be stored: {error}") from error
+
+
+def check_size(what: str, dumped: bytes) -> None:
+    """Refuse what would fill Valkey."""
+    if len(dumped) > RESULT_BYTES:
+        raise RuntimeError(
+            f"{what} has {len(dumped)} bytes, {RESULT_BYTES} at most: return ids and counts, and read the rest again"
+        )
 
 
 def _approval(answer: dict[str, Any]) -> Approval:

@@ -178,7 +178,7 @@ class Engine(Generic[Services]):
         await self._journal.release(claim, run.again_at(run.server_now() + int(delay * 1000), failure))
 
     async def _bug(self, run: ActiveRun, claim: Claim, bug: Exception) -> None:
-        trace = "".join(traceback.format_exception(bug))[-4000:]
+        trace = "".join(traceback.format_exception(bug))
         failure = run.failure(f"{type(bug).__name__}: {bug}", trace)
         _log.error("bug in a step", step=run.current_step, attempt=failure.attempts, exc_info=bug)
         if failure.attempts >= BUG_TRIES:

@@ -100,7 +100,7 @@ async def test_a_lost_answer_is_waited_out_before_the_step_is_done_again(world: 
     world.outside.trouble = [ConnectionResetError("lost")]
     run = await world.receive("a")
     await world.engine.advance(run)
-    await world.later(seconds=1)
+    await world.later(seconds=5)
     await world.engine.advance(run)
     shown = await world.show(run)
     assert "earlier call" in shown["waiting_for"]

@@ -209,6 +209,10 @@ async def test_the_demo_succeeds_and_a_second_one_onboards_nothing_again(tmp_pat
     }
     assert len(runs) == 2
     assert len([one for one in halo["Client"] if one.get("ref") == "C-77"]) == 1
+    _, exported, _ = await parhelion("runs", "export", env=env)
+    assert [json.loads(line)["id"] for line in exported.splitlines()] == [run["id"] for run in reversed(runs)]
+    _, event, _ = await parhelion("events", "show", "standard:demo-deal-won", "-o", "json", env=env)
+    assert json.loads(event)["payload"] == DEAL
     code, shown, _ = await parhelion("runs", "show", runs[0]["id"], "-o", "json", env=env)
     assert code == 0
     assert {step["state"] for step in json.loads(shown)["steps"]} == {"succeeded"}
@@ -221,7 +225,9 @@ async def test_the_demo_ends_at_ctrl_c_with_its_look_alike(tmp_path: Path) -> No
     story = ""
     async with asyncio.timeout(30):
         while "Ctrl-C" not in story:
-            story += (await demo.process.stdout.readline()).decode()
+            line = await demo.process.stdout.readline()
+            assert line, await demo.end()
+            story += line.decode()
 
     code, _, err = await demo.interrupt()
 

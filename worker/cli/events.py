@@ -1,13 +1,13 @@
 """`parhelion events`: look at what came in."""
 
 import json
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from worker.cli.output import Format, Output, show_fields, show_json, show_list, stop
 from worker.cli.store import with_store
-from worker.journal.records import iso
+from worker.journal.records import event_details
 
 TABLE_LIMIT = 50
 COLUMNS = ("id", "type", "state", "received_at", "note")
@@ -24,7 +24,7 @@ def list_events(
     if limit is None and output is Format.TABLE:
         limit = TABLE_LIMIT
     found = with_store(lambda store: store.reader.events(limit))
-    rows = [_summary(event_id, fields) for event_id, fields in found]
+    rows = [event_details(event_id, fields) for event_id, fields in found]
     if output is Format.TABLE:
         rows = [{**row, "note": row["reason"] or ", ".join(row["runs"])} for row in rows]
     show_list(rows, COLUMNS, output)
@@ -39,22 +39,8 @@ def show(
     fields = with_store(lambda store: store.reader.event(event_id))
     if fields is None:
         stop(f"there is no event {event_id}: `parhelion events list` shows those there are", 4)
-    details = {**_summary(event_id, fields), "payload": json.loads(fields["body"])}
+    details = event_details(event_id, fields)
     if output is Format.JSON:
         show_json(details)
     else:
         show_fields({**details, "payload": json.dumps(details["payload"], indent=2, ensure_ascii=False)})
-
-
-def _summary(event_id: str, fields: dict[str, str]) -> dict[str, Any]:
-    return {
-        "id": event_id,
-        "source": fields["source"],
-        "type": fields["type"],
-        "state": fields["state"],
-        "runs": json.loads(fields.get("runs", "[]")),
-        "repeats": fields.get("repeats"),
-        "reason": fields.get("reason") or fields.get("error"),
-        "occurred_at": iso(fields["occurred"]),
-        "received_at": iso(fields["received"]),
-    }

@@ -2,8 +2,11 @@
 
 import asyncio
 import contextlib
+import json
+import sys
 from datetime import datetime
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, TextIO
 
 import typer
 
@@ -13,6 +16,7 @@ from worker.journal.reading import Reader
 from worker.journal.records import RUN_STATES, RunRecord
 from worker.watch import ended_run
 
+STANDARD_OUTPUT = Path("-")
 TABLE_LIMIT = 50
 COLUMNS = ("id", "workflow", "client", "state", "updated_at", "note")
 STEP_COLUMNS = ("id", "state", "attempts", "started_at", "took", "error")
@@ -53,6 +57,28 @@ def wait(
     run = with_store(lambda store: wait_for(store.reader, run_id, timeout))
     show_run(run, output)
     raise typer.Exit(exit_code([run]))
+
+
+@app.command()
+def export(
+    file: Annotated[Path, typer.Argument(help="Where to; - writes to standard output.")] = STANDARD_OUTPUT,
+) -> None:
+    """Write every run with its steps, input, result and history as a line of JSON."""
+    try:
+        target = sys.stdout if file == STANDARD_OUTPUT else file.open("w", encoding="utf-8")
+    except OSError as error:
+        stop(f"{file} cannot be written: {error.strerror}", 2)
+    with target:
+        number = with_store(lambda store: _export(store.reader, target))
+    typer.echo(f"{number} runs exported", err=True)
+
+
+async def _export(reader: Reader, target: TextIO) -> int:
+    number = 0
+    async for run in reader.export():
+        target.write(json.dumps(run, ensure_ascii=False) + "\n")
+        number += 1
+    return number
 
 
 async def find(reader: Reader, run_id: str) -> RunRecord:

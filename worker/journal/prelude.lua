@@ -86,6 +86,10 @@ local function keys_of(run) return cjson.decode(redis.call('HGET', run, 'keys') 
 local function blocked_by(id, keys, now)
   for _, key in ipairs(keys) do
     local first = redis.call('ZRANGE', queue_key(key), 0, 0)[1]
+    while first and first ~= id and redis.call('EXISTS', run_key(first)) == 0 do -- somebody deleted its record
+      redis.call('ZREM', queue_key(key), first)
+      first = redis.call('ZRANGE', queue_key(key), 0, 0)[1]
+    end
     if first and first ~= id then return first end
     -- A later event's run may still be at work: it started before this one arrived and has not met its yield yet.
     local at_work = redis.call('GET', 'ph:at-work:' .. key)

@@ -14,8 +14,8 @@ if state == 'failed' then
   local other = redis.call('GET', key)
   if other and other ~= id then
     local other_state = redis.call('HGET', run_key(other), 'state')
-    if other_state and other_state ~= 'failed' and other_state ~= 'cancelled' then
-      return 'run ' .. other .. ' stands for the same fact by now and is ' .. other_state
+    if other_state ~= 'failed' and other_state ~= 'cancelled' then
+      return 'run ' .. other .. ' stands for the same fact by now and is ' .. (other_state or 'archived')
     end
   end
   redis.call('SET', key, id)
