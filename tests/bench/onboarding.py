@@ -46,7 +46,7 @@ async def throughput(world: World, table: Table) -> None:
 
 
 async def latency(world: World, table: Table) -> None:
-    figures = await measure_latency(world, deliveries=50, per_sender=25)
+    figures = await measure_latency(world, deliveries=50, per_sender=40)
     table.add_row("idle: delivery to first HaloPSA request, median", f"{figures['first_request']:.0f} ms", "<= 60 ms")
     for name, case in (("accepted", "web alone"), ("busy", "beside a busy worker")):
         row = f"202 at {SENDERS} senders, {case}: median, p99"

@@ -54,7 +54,10 @@ class World:
 
     async def start_worker(self) -> asyncio.subprocess.Process:
         process = await self.start("worker")
-        await until(lambda: self._works(process.pid))
+        try:
+            await until(lambda: self._works(process.pid))
+        except TimeoutError:
+            raise RuntimeError(f"the worker does not come up: {self.log.read_text()[-2000:]}") from None
         return process
 
     async def start_web(self) -> asyncio.subprocess.Process:
