@@ -15,7 +15,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from tests.chaos.edges import Course, Crash, EdgeConnection, Edges, EdgeTransport, doing
+from tests.chaos.edges import LANDS_AFTER_MS, Course, Crash, EdgeConnection, Edges, EdgeTransport, doing
 from worker.assemble import DOORBELL, hydrate
 from worker.engine import Engine
 from worker.errors import StoreUnavailable
@@ -117,9 +117,10 @@ class Laboratory:
         return True
 
     async def run_to_the_end(self) -> None:
-        """Look until nothing is left to be looked at."""
+        """Look until nothing is left to be looked at, and no write is under way any more."""
         for _ in range(MAX_LOOKS):
             if not await self.look():
+                await self.at(self.course.now + LANDS_AFTER_MS)
                 return
         raise AssertionError(f"not at an end after {MAX_LOOKS} looks: {await self.runs()}")
 
