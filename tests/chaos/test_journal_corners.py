@@ -107,3 +107,14 @@ async def test_the_doorbells_of_a_dead_worker_do_not_keep_the_others_busy(corner
 
     assert [job.partition("#")[0] for job in await corner.read("ZRANGE", "arq:queue", 0, -1)] == ["run/held"]
     assert len(await corner.read("KEYS", "arq:job:*")) == 1
+
+
+async def test_a_run_behind_one_whose_worker_died_moves_within_15_seconds(corner: Corner) -> None:
+    assert await corner.journal.claim(await corner.receive("later"), "c1", "w")
+    await corner.receive("earlier", minutes_ago=1)
+    assert await corner.journal.claim("earlier", "c2", "w") is None
+
+    assert int(await corner.read("ZSCORE", "ph:open", "run/earlier")) <= NOW + 15_000
+    await corner.read("SET", "test:now", NOW + 9_000)
+    assert await corner.journal.claim("later", "c3", "w") is None
+    assert await corner.journal.claim("earlier", "c4", "w")
