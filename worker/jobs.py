@@ -51,11 +51,13 @@ class DoorbellWorker:
         self._pool = ArqRedis(pool, job_serializer=_to_json, job_deserializer=json.loads)
         self._answer = answer
         self._slots = slots
+        self._in_hand: set[asyncio.Task[None]] = set()
+        self._stopping = False
         self._worker = self._make()
 
     async def run(self) -> None:
-        """Answer for ever; a poll that Valkey's absence has broken is taken up again."""
-        while True:
+        """Answer until stopped; a poll that Valkey's absence has broken is taken up again."""
+        while not self._stopping:
             try:
                 await self._worker.main()
             except (RedisError, OSError) as error:
@@ -65,8 +67,10 @@ class DoorbellWorker:
 
     async def drain(self, within_s: float) -> None:
         """Take no more doorbells and wait for those in hand; cut off what is left after `within_s` seconds."""
+        self._stopping = True
         self._worker.allow_pick_jobs = False
-        in_hand = list(self._worker.tasks.values())
+        # Ours too: an arq worker that was given up after a store error has forgotten nothing but its tasks.
+        in_hand = [*self._worker.tasks.values(), *self._in_hand]
         if in_hand:
             _, late = await asyncio.wait(in_hand, timeout=within_s)
             for task in late:
@@ -94,6 +98,8 @@ class DoorbellWorker:
         )
 
     async def _ring(self, _ctx: dict[Any, Any], subject: str) -> None:
+        task = cast("asyncio.Task[None]", asyncio.current_task())
+        self._in_hand.add(task)
         try:
             await self._answer(subject)
         except StoreUnavailable as error:
@@ -101,6 +107,8 @@ class DoorbellWorker:
         except Exception:  # noqa: BLE001 - it is logged whole
             # An exception would make arq drop the job; the sweep rings again for what is still due.
             _log.exception("doorbell not answered", subject=subject)
+        finally:
+            self._in_hand.discard(task)
 
 
 def _to_json(job: dict[str, Any]) -> bytes:

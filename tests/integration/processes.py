@@ -10,7 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 
@@ -38,10 +38,20 @@ def free_port() -> int:
 
 
 class Process:
-    """One `parhelion` process."""
+    """One `parhelion` process; `kill_all` ends what a failed test has left."""
+
+    started: ClassVar[list["Process"]] = []
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
+        self.started.append(self)
+
+    @classmethod
+    async def kill_all(cls) -> None:
+        for one in cls.started:
+            if one.process.returncode is None:
+                await one.kill()
+        cls.started.clear()
 
     @classmethod
     async def start(cls, *args: str, env: Mapping[str, str] | None = None) -> "Process":

@@ -33,6 +33,12 @@ def product(tmp_path: Path, halo: Halo) -> Parhelion:
     return Parhelion(tmp_path / "data", halo.url)
 
 
+@pytest.fixture(autouse=True)
+async def nothing_left_behind() -> AsyncIterator[None]:
+    yield
+    await Process.kill_all()
+
+
 def deal(number: int) -> dict[str, Any]:
     event = copy.deepcopy(DEAL)
     event["data"]["deal"]["id"] = f"D-{number}"
@@ -270,6 +276,30 @@ async def failed_at_the_contract(product: Parhelion, halo: Halo, number: int) ->
     assert REFUSED["POST /api/ClientContract"] in run["error"]
     assert "retry" in run["error"]
     return str(run["id"])
+
+
+async def test_failed_runs_are_retried_together_after_a_preview(product: Parhelion, halo: Halo) -> None:
+    process = await product.up()
+    await halo.faults(refuse=REFUSED)
+    for number in range(3):
+        await product.send(deal(number), f"deal-{number}")
+    await product.ended(3)
+    await halo.faults(refuse={})
+
+    previewed = await parhelion("runs", "retry", "--error", "contract type", env=product.env)
+    untouched = {run["state"] for run in await product.runs()}
+    retried = await parhelion(
+        "runs", "retry", "--error", "contract type", "--client", "client", "--yes", env=product.env
+    )
+
+    async def all_succeeded() -> bool:
+        return {run["state"] for run in await product.runs()} == {"succeeded"}
+
+    await until(all_succeeded)
+    assert (previewed[0], previewed[1].count("onboard_client"), untouched) == (2, 3, {"failed"})
+    assert (retried[0], retried[1].count("retried")) == (0, 3)
+    assert (await parhelion("runs", "retry", "--error", "contract type", "--yes", env=product.env))[0] == 4
+    await process.interrupt()
 
 
 async def test_what_halopsa_refuses_can_be_mended_done_by_hand_or_left_out(product: Parhelion, halo: Halo) -> None:

@@ -1,5 +1,6 @@
 """What people do to runs: decide, retry, skip, put results in, cancel, pause; and what runs wait for."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -10,6 +11,7 @@ from redis.asyncio import Redis
 from tests.integration.world import NOON, Services, World, two_writes, write
 from worker.errors import NeedsOperator, NotYet, RetryLater
 from worker.events import Event
+from worker.jobs import DoorbellWorker
 from worker.journal.verbs import NoSuchRun, NotPossible
 
 
@@ -256,6 +258,49 @@ async def test_a_run_goes_on_when_the_event_it_awaits_comes(world: World) -> Non
     await world.engine.advance(run)
 
     assert (await world.show(run))["result"] == "test:b"
+
+
+async def test_a_thousand_waiting_runs_hold_no_slot(world: World, valkey: str) -> None:
+    async def sleep_or_write(services: Services, event: Event) -> None:
+        if event.id != "test:last":
+            await services.run.sleep_until("the day", NOON + timedelta(days=3), "the day")
+        await services.run.step("write", write, services, event.id)
+
+    world.plan = sleep_or_write
+
+    async def answer(subject: str) -> None:
+        kind, _, identity = subject.partition("/")
+        for run in await world.inbox.route(identity) if kind == "event" else [identity]:
+            await world.engine.advance(run)
+
+    payload = {"type": "toy.event", "data": {}}
+    events = [
+        Event(f"test:{n}", "test", "toy.event", NOON, payload | {"data": {"client": f"c-{n}", "fact": f"f-{n}"}})
+        for n in range(1000)
+    ]
+    await world.inbox.accept(events)
+    for event in events:
+        await answer(f"event/{event.id}")
+    await world.redis.delete("arq:queue")  # all doorbells are answered
+    worker = DoorbellWorker(valkey, answer, slots=1)
+    answering = asyncio.create_task(worker.run())
+    await world.inbox.accept(
+        [Event("test:last", "test", "toy.event", NOON, payload | {"data": {"client": "c-1", "fact": "last"}})]
+    )
+    await until_count(world, "succeeded", 1)
+    await worker.drain(5)
+    answering.cancel()
+    await asyncio.gather(answering, return_exceptions=True)
+    await worker.close()
+
+    assert world.outside.written == ["test:last"]
+    assert (await world.reader.counts())["waiting"] == 1000
+
+
+async def until_count(world: World, state: str, number: int) -> None:
+    async with asyncio.timeout(40):
+        while (await world.reader.counts())[state] < number:  # noqa: ASYNC110 - the worker does not tell
+            await asyncio.sleep(0.05)
 
 
 async def test_an_event_that_does_not_come_is_not_waited_for_for_ever(world: World) -> None:
