@@ -236,5 +236,6 @@ def halo_connection(settings: Settings, transport: httpx.AsyncBaseTransport | No
         auth_url=settings.halo_auth_url,
         tenant=settings.halo_tenant,
         scope=settings.halo_scope,
+        closer_agent_id=settings.halo_closer_agent_id,
         transport=transport,
     )

@@ -72,6 +72,7 @@ class Settings(BaseModel):
     halo_client_id: str | None = None
     halo_client_secret: SecretStr | None = None
     halo_scope: str = "all"
+    halo_closer_agent_id: int | None = Field(default=None, ge=1)
     halo_dialect: Literal["v2"] = "v2"
     webhook_secrets: Mapping[str, tuple[SecretStr, ...]] = Field(default_factory=dict)
     alert_url: Annotated[SecretStr, AfterValidator(_alert_address)] | None = None

@@ -4,29 +4,31 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Final
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from worker.errors import NeedsOperator, NotYet
 from worker.events import Event
 from worker.run import Run
 from workflows.canonical import ChurnedClient, LeavingClient, churned_client
 from workflows.close_tickets import Closing, OpenTicket, Outcome, close_tickets
-from workflows.ensure import ClientRef, Ensured, Skippable, ensure_note, listed, match_client
-from workflows.halopsa import Halo, HaloRefused
-from workflows.halopsa.models import Contract, RecurringInvoice
+from workflows.ensure import ClientRef, Ensured, Skippable, ensure_note, listed, match_client, remark_all
+from workflows.halopsa import Halo, HaloForbidden, HaloNotFound, HaloRefused
+from workflows.halopsa.client import Collection
+from workflows.halopsa.models import Contract, R, RecurringInvoice
 from workflows.policy import DEFAULT_POLICY, Policy
 
 DECIDE_WITHIN: Final = timedelta(days=1)
 
 
 class Snapshot(BaseModel):
-    """What a client has in HaloPSA that a churn touches or reports."""
+    """What a client has in HaloPSA that a churn touches or reports; `not_read` says what could not be read."""
 
     tickets: list[OpenTicket]
     contracts: list[Contract]
     recurring_invoices: list[RecurringInvoice]
     asset_ids: list[int]
     contact_ids: list[int]
+    not_read: list[str] = Field(default_factory=list)
 
 
 class Churned(BaseModel):
@@ -59,7 +61,9 @@ async def churn_client(run: Run, halo: Halo, event: Event, policy: Policy = DEFA
         await run.approval("late", question, within=DECIDE_WITHIN)
     mark = f"Parhelion run {run.id}"
     snapshot = await run.step("snapshot", take_snapshot, halo, client.id)
-    await run.step("leaving", ensure_note, halo, client.id, f"{mark}: leaving", leaving_note(churn, last_day, snapshot))
+    leaving = leaving_note(churn, last_day, snapshot)
+    noted = await run.step("leaving", ensure_note, halo, client.id, f"{mark}: leaving", leaving)
+    await remark_all(run, "leaving", noted)
     if churn.leaves_at:
         await run.sleep_until("last-service-day-over", churn.leaves_at, f"the last service day of {client.name} to end")
         snapshot = await run.step("fresh-snapshot", take_snapshot, halo, client.id)
@@ -80,7 +84,9 @@ async def churn_client(run: Run, halo: Halo, event: Event, policy: Policy = DEFA
     left_out = tickets.skipped + contracts.skipped
     await run.step("verify", verify_churn, halo, client.id, last_day, left_out=left_out)
     churned = _result(client.id, last_day, snapshot, ending, left_out)
-    await run.step("report", ensure_note, halo, client.id, f"{mark}: wound down", report(event, churned, snapshot))
+    wound_down = report(event, churned, snapshot)
+    noted = await run.step("report", ensure_note, halo, client.id, f"{mark}: wound down", wound_down)
+    await remark_all(run, "report", noted)
     return churned
 
 
@@ -101,15 +107,28 @@ async def find_client(halo: Halo, client: LeavingClient) -> ClientRef:
 
 
 async def take_snapshot(halo: Halo, client_id: int) -> Snapshot:
-    """Read what the client has: open tickets, contracts, recurring invoices, assets and contacts."""
+    """Read what the client has: open tickets, contracts, recurring invoices, assets and contacts.
+
+    What is only reported may be out of the API agent's sight.
+    """
+    not_read: list[str] = []
     tickets = [ticket for ticket in await halo.tickets.find(client_id=client_id) if not ticket.closed]
     return Snapshot(
         tickets=[OpenTicket.model_validate(ticket, from_attributes=True) for ticket in tickets],
         contracts=await halo.contracts.find(client_id=client_id),
-        recurring_invoices=await halo.recurring_invoices.find(client_id=client_id),
-        asset_ids=[asset.id for asset in await halo.assets.find(client_id=client_id) if asset.in_use],
-        contact_ids=[contact.id for contact in await halo.contacts.find(client_id=client_id) if contact.in_use],
+        recurring_invoices=await _if_allowed(halo.recurring_invoices, client_id, not_read),
+        asset_ids=[asset.id for asset in await _if_allowed(halo.assets, client_id, not_read) if asset.in_use],
+        contact_ids=[one.id for one in await _if_allowed(halo.contacts, client_id, not_read) if one.in_use],
+        not_read=not_read,
     )
+
+
+async def _if_allowed(collection: Collection[R], client_id: int, not_read: list[str]) -> list[R]:
+    try:
+        return await collection.find(client_id=client_id)
+    except (HaloForbidden, HaloNotFound) as refusal:
+        not_read.append(refusal.what)
+        return []
 
 
 async def deactivate(halo: Halo, client_id: int) -> Ensured:
@@ -190,6 +209,7 @@ def report(event: Event, churned: Churned, snapshot: Snapshot) -> str:
                 for one in invoices
             ),
             f"To be returned or reassigned, assets: {listed(churned.asset_ids)}",
+            *(f"Look yourself, it could not be read: {what}" for what in snapshot.not_read),
         ]
     )
 

@@ -79,7 +79,7 @@ async def close_ticket(halo: Halo, ticket: OpenTicket, closing: Closing) -> Skip
             return Ensured(id=ticket.id)
         noted = any(closing.mark in action.note for action in await halo.actions.find(ticket_id=ticket.id))
     status_id = await _closed_status_id(halo, closing.policy.closed_status)
-    agent_id = (await halo.signed_in.find())[0].id if ticket.agent_id in (0, UNASSIGNED_AGENT_ID) else None
+    agent_id = await _closer(halo) if ticket.agent_id in (0, UNASSIGNED_AGENT_ID) else None
     try:
         if not noted:
             await halo.actions.create(
@@ -116,6 +116,17 @@ def children_first(tickets: Sequence[OpenTicket]) -> list[OpenTicket]:
         return len(seen)
 
     return sorted(tickets, key=lambda ticket: (-depth(ticket.id), ticket.id))
+
+
+async def _closer(halo: Halo) -> int | None:
+    """Say who closes what nobody is assigned to; None leaves it to HaloPSA, which then says what it misses."""
+    if halo.closer_agent_id is not None:
+        return halo.closer_agent_id
+    try:
+        agents = await halo.signed_in.find()
+    except HaloRefused:
+        return None
+    return agents[0].id if agents else None
 
 
 async def _needs_no_closing(halo: Halo, ticket: OpenTicket, closing: Closing) -> bool:

@@ -14,9 +14,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from worker.errors import NeedsOperator
+from worker.run import Run
 from workflows import canonical
 from workflows.canonical import normalised_name
-from workflows.halopsa import Halo, HaloRefused, models
+from workflows.halopsa import Halo, HaloForbidden, HaloNotFound, HaloRefused, models
 
 
 class Ensured(BaseModel):
@@ -227,7 +228,7 @@ async def ensure_asset(halo: Halo, client: ClientRef, site_id: int, asset: canon
 
 
 async def ensure_note(halo: Halo, client_id: int, mark: str, text: str) -> Skippable:
-    """Write a note on the client once.
+    """Write a note on the client once. Where notes are not allowed, the run goes on and remarks it.
 
     Args:
         halo: HaloPSA.
@@ -239,8 +240,17 @@ async def ensure_note(halo: Halo, client_id: int, mark: str, text: str) -> Skipp
         known = [row for row in await halo.notes.find(client_id=client_id) if mark in row.text]
         if known:
             return Ensured(id=_eldest(known).id)
-    made = await halo.notes.create(client_id=client_id, text=f"{text}\n{mark}", at=datetime.now(UTC))
+    try:
+        made = await halo.notes.create(client_id=client_id, text=f"{text}\n{mark}", at=datetime.now(UTC))
+    except (HaloForbidden, HaloNotFound) as refusal:
+        return Ensured(id=0, remarks=[f"not noted on the client: {refusal.what}"])
     return Ensured(id=made.id, created=True)
+
+
+async def remark_all(run: Run, step: str, ensured: Skippable) -> None:
+    """Put what a step could not do into the run's history."""
+    for remark in ensured.remarks if ensured else []:
+        await run.remark(f"{step}:remark", remark)
 
 
 def client_key(row: models.Client) -> tuple[str, str]:

@@ -23,6 +23,7 @@ from workflows.ensure import (
     ensure_note,
     ensure_site,
     listed,
+    remark_all,
 )
 from workflows.halopsa import Halo
 from workflows.halopsa.client import Collection
@@ -104,7 +105,8 @@ async def onboard_client(run: Run, halo: Halo, event: Event) -> Onboarded:
         await run.remark(f"retired:{double}", f"set inactive: {double}")
     onboarded = _result(deal, made, verified, place)
     mark = f"Parhelion run {run.id}: onboarded"
-    await run.step("report", ensure_note, halo, client.id, mark, report(event, deal, onboarded))
+    noted = await run.step("report", ensure_note, halo, client.id, mark, report(event, deal, onboarded))
+    await remark_all(run, "report", noted)
     return onboarded
 
 

@@ -12,7 +12,7 @@ from workflows.canonical import InvalidEvent
 from workflows.churn_client import churn_client
 from workflows.close_tickets import Closing, OpenTicket, children_first, close_ticket
 from workflows.ensure import Ensured, Skippable
-from workflows.halopsa import Halo
+from workflows.halopsa import Halo, HaloConnection
 from workflows.policy import DEFAULT_POLICY, Policy
 
 LEAVES = {"client": {"id": "C-77"}, "last_service_day": "2026-12-31", "reason": "moved to another provider"}
@@ -62,6 +62,29 @@ async def test_a_churn_winds_everything_down(tenant: Tenant, client_id: int) -> 
     ]
     assert f"Invoice {invoice['id']}" in notes[2]
     assert notebook.keys == {f"halo:{client_id}"}
+
+
+@pytest.mark.usefixtures("client_id")
+async def test_what_is_only_reported_may_be_out_of_the_agents_sight(tenant: Tenant) -> None:
+    notebook = Notebook()
+    tenant.sandbox.faults.forbid = frozenset(
+        {"GET /api/RecurringInvoice", "GET /api/Asset", "GET /api/Users", "POST /api/CRMNote", "GET /api/Agent/me"}
+    )
+    tenant.connection = HaloConnection(
+        "http://halo.test",
+        client_id="parhelion",
+        client_secret="sandbox-secret",
+        closer_agent_id=5,
+        transport=tenant.wire,
+    )
+
+    result = await tenant.finish(event("client.churned", LEAVES), notebook)
+
+    (ticket,) = tenant.rows("Tickets", summary="unassigned")
+    assert (ticket["hasbeenclosed"], ticket["agent_id"]) == (True, 5)
+    assert (result.recurring_invoice_ids, result.asset_ids) == ([], [])
+    assert set(notebook.remarks) == {"leaving:remark", "report:remark"}
+    assert "not noted on the client" in notebook.remarks["report:remark"]
 
 
 @pytest.mark.usefixtures("client_id")

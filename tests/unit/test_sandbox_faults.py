@@ -274,3 +274,12 @@ async def test_a_kind_of_request_can_be_refused_with_a_text(http: httpx.AsyncCli
     assert (refused.status_code, refused.json()) == (400, "No such customer type")
     assert accepted.status_code == 201
     assert sandbox.injector.happened == {"refuse": 1}
+
+
+async def test_a_kind_of_request_can_be_forbidden(http: httpx.AsyncClient, sandbox: Sandbox) -> None:
+    sandbox.faults.forbid = frozenset({"POST /api/Client"})
+    forbidden = await create(http)
+
+    assert (forbidden.status_code, forbidden.content) == (403, b"")
+    assert "Acme" not in names(sandbox)
+    assert sandbox.injector.happened == {"forbid": 1}

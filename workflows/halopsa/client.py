@@ -133,11 +133,15 @@ class Halo:
         http: sends them through the run's fence.
         dialect: the API's names.
         memory: the process's remembered lists.
+        closer_agent_id: who is assigned to tickets that nobody has, when they are closed; None = who signs in.
     """
 
-    def __init__(self, run: Run, http: httpx.AsyncClient, dialect: Dialect, memory: Memory) -> None:
+    def __init__(
+        self, run: Run, http: httpx.AsyncClient, dialect: Dialect, memory: Memory, closer_agent_id: int | None = None
+    ) -> None:
         self._run = run
         self._memory = memory
+        self.closer_agent_id = closer_agent_id
         self.clients = Collection(http, dialect.clients, memory)
         self.sites = Collection(http, dialect.sites, memory)
         self.contacts = Collection(http, dialect.contacts, memory)
@@ -169,6 +173,7 @@ class HaloConnection:
         auth_url: the authorisation server; None asks HaloPSA for it.
         tenant: the tenant's name where the authorisation server serves several.
         scope: what to ask for, separated by blanks.
+        closer_agent_id: see `Halo`.
         transport: sends the requests; None opens network connections.
         clock: returns seconds that never go back.
     """
@@ -182,6 +187,7 @@ class HaloConnection:
         auth_url: str | None = None,
         tenant: str | None = None,
         scope: str = "all",
+        closer_agent_id: int | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -199,6 +205,7 @@ class HaloConnection:
         )
         self._auth = BearerAuth(tokens)
         self._memory = Memory(clock)
+        self._closer_agent_id = closer_agent_id
 
     def for_run(self, run: Run) -> Halo:
         """Give a run its own, guarded access; cheap, because connections and token are shared."""
@@ -208,7 +215,7 @@ class HaloConnection:
             auth=self._auth,
             timeout=CALL_BUDGET_S,
         )
-        return Halo(run, http, V2, self._memory)
+        return Halo(run, http, V2, self._memory, self._closer_agent_id)
 
     async def aclose(self) -> None:
         """Close the connections."""

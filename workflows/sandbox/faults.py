@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from workflows.sandbox.answers import Answer
+from workflows.sandbox.answers import Answer, json_answer
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -41,6 +41,7 @@ class Faults(BaseModel):
         drop_nth: numbers of requests (all below ``/api``, from 1) that are done and then the connection drops.
         fail_nth: numbers of requests that get a 500 or 502 and nothing is done.
         refuse: requests that are refused with 400, and the text: ``{"POST /api/ClientContract": "No such type"}``.
+        forbid: requests that the application may not make: ``POST /api/CRMNote``; they get an empty 403.
         expire_tokens: makes all tokens invalid at the next request, and falls back to false.
         seed: for the shares.
     """
@@ -59,6 +60,7 @@ class Faults(BaseModel):
     drop_nth: frozenset[int] = frozenset()
     fail_nth: frozenset[int] = frozenset()
     refuse: dict[str, str] = Field(default_factory=dict)
+    forbid: frozenset[str] = frozenset()
     expire_tokens: bool = False
     seed: int = 0
 
@@ -115,11 +117,15 @@ class FaultInjector:
             return self._proxy_failure("fail_before")
         return None
 
-    def refusal(self, label: str) -> str | None:
+    def refusal(self, label: str) -> Answer | None:
         """What HaloPSA says against such a request; None when it has nothing against it."""
+        if label in self.faults.forbid:
+            self.happened["forbid"] += 1
+            return Answer(403)
         if (text := self.faults.refuse.get(label)) is not None:
             self.happened["refuse"] += 1
-        return text
+            return json_answer(400, text)
+        return None
 
     def loses(self, number: int, *, wrote: bool) -> bool:
         """Whether the connection drops now that the request is done."""

@@ -37,8 +37,8 @@ class HaloPsa:
             return json_answer(200, {"auth_url": str(auth_url), "tenant_id": TENANT})
         if not self._may(scope):
             return Answer(401)
-        if (text := sandbox.injector.refusal(label(method, path))) is not None:
-            return json_answer(400, text)
+        if (said := sandbox.injector.refusal(label(method, path))) is not None:
+            return said
         try:
             return answer_request(
                 sandbox.store, sandbox.faults, method, path, query_string=scope["query_string"], body=body
