@@ -261,6 +261,13 @@ class JournalMachine(RuleBasedStateMachine):
         """Whatever happened: once people have decided and time passes, every run comes to an end."""
         if not hasattr(self, "runner"):
             return
+        try:
+            self.bring_to_an_end()
+        finally:
+            self.do(self.redis.aclose(close_connection_pool=True))
+            self.runner.close()
+
+    def bring_to_an_end(self) -> None:
         self.attempt(self.verbs.resume("all", JANE))
         for known in self.runs.values():
             for act in (self.verbs.resume(f"run:{known.id}", JANE), self.verbs.decide(known.id, JANE, approved=True)):
@@ -270,19 +277,19 @@ class JournalMachine(RuleBasedStateMachine):
         for _ in range(20 * len(self.runs)):
             self.look()
         assert {self.state(known) for known in self.runs.values()} <= ENDED, "some run never ends"
-        self.do(self.redis.aclose(close_connection_pool=True))
-        self.runner.close()
 
     def look(self) -> None:
-        """Move on to what is to be looked at next, and finish it if it can be had."""
-        due = self.ask("ZRANGE", "ph:open", 0, 0)
-        if not due:
+        """Move on to when something is to be looked at next, and answer every ring: finish what can be had."""
+        first = self.ask("ZRANGE", "ph:open", 0, 0, "WITHSCORES")
+        if not first:
             return
-        self.set_clock(max(self.now, int(self.ask("ZSCORE", "ph:open", due[0]))))
+        self.set_clock(max(self.now, int(first[1])))
+        due = self.ask("ZRANGEBYSCORE", "ph:open", "-inf", self.now)
         self.do(self.journal.sweep("w"))
-        claim = self.do(self.journal.claim(due[0].removeprefix("run/"), f"c{next(self.numbers)}", "w"))
-        if claim is not None:
-            self.do(self.journal.finish(claim, "succeeded"))
+        for name in due:
+            claim = self.do(self.journal.claim(name.removeprefix("run/"), f"c{next(self.numbers)}", "w"))
+            if claim is not None:
+                self.do(self.journal.finish(claim, "succeeded"))
 
     def do(self, act: Coroutine[Any, Any, T]) -> T:
         return self.runner.run(act)
