@@ -6,18 +6,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from redis.asyncio import Redis
 
 from tests.integration.world import NOON, Services, World, read, two_writes, write
 from worker.errors import NeedsOperator, RetryLater
 from worker.events import Event
-
-
-@pytest.fixture
-async def world(redis: Redis) -> World:
-    world = World(redis)
-    await world.at(NOON)
-    return world
 
 
 async def test_a_run_ends_with_its_steps_and_result(world: World) -> None:

@@ -1,26 +1,11 @@
 """Clients, sites, contacts and what is theirs, as HaloPSA keeps them."""
 
-from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from tests.unit.halo_caller import HaloCaller, calling
+from tests.unit.halo_caller import HaloCaller
 from workflows.sandbox import Faults, Sandbox
-
-NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
-
-
-@pytest.fixture
-async def halo() -> AsyncIterator[HaloCaller]:
-    async with calling(Sandbox(clock=lambda: NOW)) as caller:
-        yield caller
-
-
-@pytest.fixture
-async def acme(halo: HaloCaller) -> int:
-    return int((await halo.post("Client", {"name": "Acme"}))["id"])
 
 
 async def test_a_client_comes_with_its_main_site_and_general_user(halo: HaloCaller, acme: int) -> None:

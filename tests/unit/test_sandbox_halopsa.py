@@ -1,26 +1,13 @@
 """The look-alike reads, refuses and answers as integrations report of real tenants."""
 
-from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
+from tests.unit.conftest import NOW
 from tests.unit.halo_caller import CREDENTIALS, HaloCaller, calling
 from workflows.sandbox import Sandbox
 from workflows.sandbox.halopsa.fields import FIELDS
-
-NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
-
-
-@pytest.fixture
-async def halo() -> AsyncIterator[HaloCaller]:
-    async with calling(Sandbox(clock=lambda: NOW)) as caller:
-        yield caller
-
-
-@pytest.fixture
-async def acme(halo: HaloCaller) -> int:
-    return int((await halo.post("Client", {"name": "Acme"}))["id"])
 
 
 @pytest.mark.parametrize(

@@ -1,25 +1,8 @@
 """Lists of the look-alike: filters, order, pages, envelopes."""
 
-from collections.abc import AsyncIterator
-from datetime import UTC, datetime
-
 import pytest
 
-from tests.unit.halo_caller import HaloCaller, calling
-from workflows.sandbox import Sandbox
-
-NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
-
-
-@pytest.fixture
-async def halo() -> AsyncIterator[HaloCaller]:
-    async with calling(Sandbox(clock=lambda: NOW)) as caller:
-        yield caller
-
-
-@pytest.fixture
-async def acme(halo: HaloCaller) -> int:
-    return int((await halo.post("Client", {"name": "Acme"}))["id"])
+from tests.unit.halo_caller import HaloCaller
 
 
 async def test_inactive_records_hide_until_asked_for(halo: HaloCaller, acme: int) -> None:
