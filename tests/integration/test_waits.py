@@ -168,6 +168,35 @@ async def test_what_is_not_there_yet_is_looked_for_again_when_the_client_changes
     assert (await world.show(churn))["history"][-1]["action"] == "late"
 
 
+async def test_what_came_while_a_worker_stood_still_is_not_waited_for(world: World) -> None:
+    async def stand_still_then_miss(services: Services, event: Event) -> None:
+        if event.id == "test:churn" and not services.outside.written:
+            await services.run.step("find", find_too_late, services)
+        await services.run.step("write", write, services, event.id)
+
+    world.plan = stand_still_then_miss
+    churn = await world.receive("churn")
+    world.meanwhile = onboard_past_the_lease
+    await world.engine.advance(churn)
+    await world.worker("worker-3").advance(churn)
+
+    assert world.outside.written == ["test:onboard", "test:churn"]
+
+
+async def onboard_past_the_lease(world: World) -> None:
+    await world.later(seconds=9)
+    onboarding = await world.receive("onboard", occurred=NOON - timedelta(seconds=1))
+    await world.worker("worker-2").advance(onboarding)
+
+
+async def find_too_late(services: Services) -> int:
+    found = bool(services.outside.written)
+    await services.stand_still()
+    if not found:
+        raise NotYet("no client Acme in HaloPSA", mend="onboard it.")
+    return 29
+
+
 async def find(services: Services) -> int:
     if not services.outside.written:
         raise NotYet("no client Acme in HaloPSA", mend="onboard it.")

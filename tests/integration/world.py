@@ -45,6 +45,7 @@ class Services:
     run: Run
     outside: Outside
     plan: Callable[["Services", Event], Awaitable[Any]]
+    stand_still: Callable[[], Awaitable[None]]
 
 
 async def write(services: Services, what: str) -> str:
@@ -70,6 +71,7 @@ class World:
         self.redis = redis
         self.outside = Outside()
         self.completed: dict[str, Event] = {}
+        self.meanwhile: Callable[[World], Awaitable[None]] | None = None
         self.plan: Callable[[Services, Event], Awaitable[Any]] = two_writes
         scripts = Scripts(redis, encode_doorbell(), clock="return tonumber(redis.call('GET', 'test:now'))")
         self.journal, self.reader, self.verbs = Journal(scripts), Reader(scripts), Verbs(scripts)
@@ -113,7 +115,12 @@ class World:
         return self.completed.get(event.id, event)
 
     def _services(self, run: Run) -> Services:
-        return Services(run, self.outside, self.plan)
+        return Services(run, self.outside, self.plan, self._stand_still)
+
+    async def _stand_still(self) -> None:
+        """What happens while the process of a worker does not run."""
+        if self.meanwhile:
+            await self.meanwhile(self)
 
     async def _run_plan(self, run: Run, services: Services, event: Event) -> Any:
         assert services.run is run

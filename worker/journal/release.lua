@@ -11,6 +11,8 @@ local lease = redis.call('HGET', run, 'lease')
 if not lease then return 'ok' end -- said before: the answer was lost
 local now = now_ms()
 local due = request.due > 0 and request.due or (request.due < 0 and NEVER or now)
+-- Past its lease a worker's look may be older than what it misses: others of the client may have come and gone.
+if request.expects and tonumber(lease) <= now then due = now end
 redis.call('HSET', run, 'due', due, 'waiting', request.waiting)
 redis.call('HINCRBY', run, 'attempt', request.attempt)
 redis.call('HDEL', run, 'lease')
