@@ -27,7 +27,7 @@ from worker.assemble import Store, open_store
 from worker.events import Event
 
 WORKERS: Final = 3
-CALMS_WITHIN_S: Final = 120
+CALMS_WITHIN_S: Final = 300
 WHOLE: Final = Counter(
     {"clients": 1, "sites": 2, "contacts": 2, "contracts": 1, "assets": 1, "Onboarded": 1, "Leaving;": 1, "Wound": 1}
 )

@@ -8,7 +8,7 @@ from tests.chaos.scale import SECONDS, SEED
 from tests.chaos.storm import storm
 
 
-@pytest.mark.timeout(SECONDS + 240)
+@pytest.mark.timeout(SECONDS + 420)
 async def test_what_was_acknowledged_is_done_once_whoever_dies(tmp_path: Path) -> None:
     verdict = await storm(tmp_path, seconds=SECONDS, seed=SEED)
 
