@@ -47,7 +47,7 @@ if other then
   if state ~= 'waiting' then set_state(id, 'waiting', now) end
   -- The other one's worker may die, and would then wake nobody.
   local at_work_until = tonumber(redis.call('HGET', run_key(other), 'lease') or '0')
-  attend('run/' .. id, at_work_until > now and at_work_until or now + LOOK_AGAIN_MS)
+  attend('run/' .. id, at_work_until > now and at_work_until or now + TURN_AGAIN_MS)
   return { 'queued' }
 end
 if lease > 0 then -- its last worker neither finished nor released it

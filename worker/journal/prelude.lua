@@ -3,7 +3,8 @@
 
 local ENDED = { succeeded = true, succeeded_with_skips = true, failed = true, cancelled = true }
 local NEVER = 9000000000000 -- a time (ms) that does not come: the run waits for a person
-local LOOK_AGAIN_MS = 60000 -- a run that waits for its client's queue is looked at this often, should a ring get lost
+local TURN_AGAIN_MS = 10000 -- a run that waits for its client's queue is looked at this often, should a ring get lost
+local LOOK_AGAIN_MS = 60000 -- and a paused one this often
 
 local WORKER_SEEN_MS = 10000 -- a worker that has not swept for this long is not counted as there
 
