@@ -11,6 +11,8 @@ from tests.memory_run import STARTED, Asleep, MemoryRun, Notebook
 from worker.errors import RetryLater
 from worker.events import Event, canonical_event
 from workflows.halopsa import Halo, HaloConnection
+from workflows.msp import Msp
+from workflows.policy import Policy
 from workflows.registry import WORKFLOWS
 from workflows.sandbox import Sandbox, sandbox_app
 
@@ -120,7 +122,7 @@ class Tenant:
         """Let the event's workflow go as far as it gets in one claim."""
         (workflow,) = [workflow for workflow in WORKFLOWS if workflow.on == event.type]
         run = MemoryRun(notebook)
-        return await workflow.plan(run, self.connection.for_run(run), event)
+        return await workflow.plan(run, Msp(self.connection.for_run(run), Policy()), event)
 
     async def finish(self, event: Event, notebook: Notebook | None = None) -> Any:
         """Claim a run again and again until it ends: after trouble, after a crash, and when its date has come."""

@@ -35,7 +35,9 @@ from worker.retention import Retention
 from worker.settings import PREFIX, WEBHOOK_SECRET, BadSettings, Settings
 from worker.store import BRISK_TRIES, PATIENT_TRIES, store_client
 from worker.sweep import sweep_for_ever
-from workflows.halopsa.client import Halo, HaloConnection
+from workflows.halopsa import HaloConnection
+from workflows.msp import Msp, msp_for_run
+from workflows.policy import Policy
 from workflows.registry import WORKFLOWS
 
 DOORBELL: Final = encode_doorbell()
@@ -168,7 +170,7 @@ class WorkerParts:
 
     name: str
     durability: Durability
-    engine: Engine[Halo]
+    engine: Engine[Msp]
     doorbells: DoorbellWorker
     chores: Sequence[Chore]
 
@@ -179,7 +181,7 @@ async def open_worker(settings: Settings, url: str) -> AsyncIterator[WorkerParts
     name = f"{socket.gethostname()}:{os.getpid()}"
     halo = halo_connection(settings)
     async with open_store(url, tries=PATIENT_TRIES) as store:
-        engine = Engine(store.journal, WORKFLOWS, halo.for_run, worker=name, hydrate=hydrate)
+        engine = Engine(store.journal, WORKFLOWS, msp_for_run(halo, Policy()), worker=name, hydrate=hydrate)
         inbox = inbox_of(store)
         senders = alert_senders(settings, store, name)
 

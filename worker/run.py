@@ -34,7 +34,25 @@ class Approval:
     answer: Any
 
 
-class Run(Protocol):
+class Guard(Protocol):
+    """What stands before outside requests: a run, or the request budget alone for work without a run."""
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether the current step's earlier write may have been done already: look before writing again."""
+
+    def call(self, what: str, *, write: bool, budget_s: float = CALL_BUDGET_S) -> AbstractAsyncContextManager[Call]:
+        """Guard one outside request; only transports use it.
+
+        Entering checks the lease and, for a write, stores a fenced intent; the body is given `budget_s` seconds.
+
+        Raises:
+            TimeoutError: the budget ran out; the outcome of a write is in doubt.
+        """
+        ...
+
+
+class Run(Guard, Protocol):
     """One run of a workflow: its checkpoints, its clock and its waits."""
 
     @property
@@ -51,10 +69,6 @@ class Run(Protocol):
 
         It must not undo what that one did.
         """
-
-    @property
-    def in_doubt(self) -> bool:
-        """Whether the current step's earlier write may have been done already: look before writing again."""
 
     async def step(self, id: str, fn: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:  # noqa: A002 - the field's own word
         """Run `fn` once and remember its result.
@@ -115,16 +129,6 @@ class Run(Protocol):
 
     async def known_as(self, *keys: str) -> None:
         """Enter the queues of further names of the client (``halo:29``); waits until the run is first there too."""
-
-    def call(self, what: str, *, write: bool, budget_s: float = CALL_BUDGET_S) -> AbstractAsyncContextManager[Call]:
-        """Guard one outside request; only transports use it.
-
-        Entering checks the lease and, for a write, stores a fenced intent; the body is given `budget_s` seconds.
-
-        Raises:
-            TimeoutError: the budget ran out; the outcome of a write is in doubt.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from workflows.ensure import ClientRef, Ensured, Skippable, ensure_note, listed,
 from workflows.halopsa import Halo, HaloForbidden, HaloNotFound, HaloRefused
 from workflows.halopsa.client import Collection
 from workflows.halopsa.models import Contract, R, RecurringInvoice
-from workflows.policy import DEFAULT_POLICY, Policy
+from workflows.msp import Msp
 
 DECIDE_WITHIN: Final = timedelta(days=1)
 
@@ -43,7 +43,7 @@ class Churned(BaseModel):
     contact_ids: list[int]
 
 
-async def churn_client(run: Run, halo: Halo, event: Event, policy: Policy = DEFAULT_POLICY) -> Churned:
+async def churn_client(run: Run, msp: Msp, event: Event) -> Churned:
     """Wind a client down once its last service day is over.
 
     Raises:
@@ -52,7 +52,7 @@ async def churn_client(run: Run, halo: Halo, event: Event, policy: Policy = DEFA
         NotYet: HaloPSA does not have the client.
         RetryLater: HaloPSA cannot be asked now.
     """
-    churn = churned_client(event)
+    churn, halo, policy = churned_client(event), msp.halo, msp.policy
     last_day = churn.last_day(run.now.date())
     client = await run.step("client", find_client, halo, churn.client)
     await run.known_as(f"halo:{client.id}")

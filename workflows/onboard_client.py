@@ -28,6 +28,7 @@ from workflows.ensure import (
 from workflows.halopsa import Halo
 from workflows.halopsa.client import Collection
 from workflows.halopsa.models import R, Record
+from workflows.msp import Msp
 
 
 class Made(BaseModel):
@@ -61,7 +62,7 @@ class Onboarded(BaseModel):
     remarks: list[str]
 
 
-async def onboard_client(run: Run, halo: Halo, event: Event) -> Onboarded:
+async def onboard_client(run: Run, msp: Msp, event: Event) -> Onboarded:
     """Make sure that the client of a won deal stands in HaloPSA, once.
 
     Raises:
@@ -69,7 +70,7 @@ async def onboard_client(run: Run, halo: Halo, event: Event) -> Onboarded:
         NeedsOperator: a person must decide or mend something in HaloPSA.
         RetryLater: HaloPSA cannot be asked now.
     """
-    deal = won_deal(event)
+    deal, halo = won_deal(event), msp.halo
     main = deal.sites[0] if deal.sites else None
     client = await run.step("client", ensure_client, halo, deal.client, main)
     await run.known_as(f"halo:{client.id}")

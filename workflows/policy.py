@@ -1,7 +1,7 @@
 """What an MSP may want otherwise: the choices that the workflows leave open."""
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,3 @@ class Policy:
     order: Literal["inactive-first", "inactive-last"] = "inactive-first"
     closed_status: str = "Closed"
     note_outcome_id: int = 7
-
-
-DEFAULT_POLICY: Final = Policy()

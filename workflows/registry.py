@@ -7,7 +7,7 @@ from worker.events import Event, read_time
 from worker.run import Route, Workflow
 from workflows.canonical import normalised_name
 from workflows.churn_client import churn_client
-from workflows.halopsa import Halo
+from workflows.msp import Msp
 from workflows.onboard_client import onboard_client
 
 MAX_TEXT: Final = 200
@@ -25,7 +25,7 @@ def churn_route(event: Event) -> Route:
     return Route(f"client:{event.origin}:{client}:leaves:{_leaving_day(event)}", _keys(event), _client_name(event))
 
 
-WORKFLOWS: Final[Sequence[Workflow[Halo]]] = [
+WORKFLOWS: Final[Sequence[Workflow[Msp]]] = [
     Workflow("onboard_client", 1, "deal.won", onboarding_route, onboard_client),
     Workflow("churn_client", 1, "client.churned", churn_route, churn_client),
 ]

@@ -25,6 +25,8 @@ from worker.journal import Journal
 from worker.journal.reading import Reader
 from worker.journal.scripts import Scripts
 from workflows.halopsa import HaloConnection
+from workflows.msp import msp_for_run
+from workflows.policy import Policy
 from workflows.registry import WORKFLOWS
 from workflows.sandbox import Sandbox, sandbox_app
 
@@ -63,7 +65,7 @@ class LabWorker:
         self.engine = Engine(
             Journal(scripts),
             WORKFLOWS,
-            self._halo.for_run,
+            msp_for_run(self._halo, Policy()),
             worker="lab",
             hydrate=hydrate,
             suspend_always=suspend_always,

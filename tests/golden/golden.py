@@ -23,7 +23,9 @@ from worker.journal import Journal
 from worker.journal.reading import Reader
 from worker.journal.scripts import Scripts
 from worker.store import BRISK_TRIES, store_client
-from workflows.halopsa import Halo, HaloConnection
+from workflows.halopsa import HaloConnection
+from workflows.msp import Msp, msp_for_run
+from workflows.policy import Policy
 from workflows.registry import WORKFLOWS
 from workflows.sandbox import Sandbox, sandbox_app
 
@@ -46,10 +48,10 @@ class Bench:
             client_secret="sandbox-secret",
             transport=httpx.ASGITransport(sandbox_app(sandbox)),
         )
-        self.engine: Engine[Halo] = Engine(
+        self.engine: Engine[Msp] = Engine(
             Journal(scripts),
             WORKFLOWS,
-            self.connection.for_run,
+            msp_for_run(self.connection, Policy()),
             worker="golden",
             hydrate=hydrate,
             suspend_always=suspend_always,

@@ -21,6 +21,8 @@ from worker.journal.reading import Reader
 from worker.journal.scripts import Scripts
 from worker.journal.upkeep import Aged, Upkeep
 from worker.retention import Retention
+from workflows.msp import msp_for_run
+from workflows.policy import Policy
 from workflows.registry import WORKFLOWS
 
 DEAL: dict[str, Any] = json.loads(files("worker.demo").joinpath("deal-won.json").read_text())
@@ -324,7 +326,13 @@ async def test_runs_of_the_demos_deal_stay_small(redis: Redis) -> None:
         return event
 
     inbox = Inbox(journal, reader, WORKFLOWS, as_it_is)
-    engine = Engine(journal, WORKFLOWS, tenant.connection.for_run, worker="worker-1.example.com:4711", hydrate=as_it_is)
+    engine = Engine(
+        journal,
+        WORKFLOWS,
+        msp_for_run(tenant.connection, Policy()),
+        worker="worker-1.example.com:4711",
+        hydrate=as_it_is,
+    )
 
     async def onboard(number: int) -> None:
         await inbox.accept([deal(number)])

@@ -13,7 +13,8 @@ from workflows.churn_client import churn_client
 from workflows.close_tickets import Closing, OpenTicket, children_first, close_ticket
 from workflows.ensure import Ensured, Skippable
 from workflows.halopsa import Halo, HaloConnection
-from workflows.policy import DEFAULT_POLICY, Policy
+from workflows.msp import Msp
+from workflows.policy import Policy
 
 LEAVES = {"client": {"id": "C-77"}, "last_service_day": "2026-12-31", "reason": "moved to another provider"}
 
@@ -165,7 +166,7 @@ async def test_a_refused_ticket_is_named_holds_up_nothing_and_is_closed_after_me
 
 async def close_gone_ticket(halo: Halo) -> Skippable:
     gone = OpenTicket(id=4711, type_id=1, agent_id=3, parent_id=0)
-    return await close_ticket(halo, gone, Closing(12, "left", "mark", DEFAULT_POLICY))
+    return await close_ticket(halo, gone, Closing(12, "left", "mark", Policy()))
 
 
 async def test_a_ticket_that_is_gone_by_now_is_no_refusal(tenant: Tenant) -> None:
@@ -202,7 +203,9 @@ async def test_inactive_last_sets_the_client_inactive_after_everything_else(tena
     before = len(tenant.wire.calls)
     run = MemoryRun(Notebook())
     policy = Policy(order="inactive-last")
-    await churn_client(run, tenant.connection.for_run(run), event("client.churned", {"client": {"id": "C-77"}}), policy)
+    await churn_client(
+        run, Msp(tenant.connection.for_run(run), policy), event("client.churned", {"client": {"id": "C-77"}})
+    )
 
     writes = [call for call in tenant.wire.calls[before:] if call.startswith("POST")]
     assert writes[-3:] == ["POST /api/ClientContract", "POST /api/Client", "POST /api/CRMNote"]
@@ -214,7 +217,7 @@ async def test_a_status_that_halopsa_does_not_have_needs_a_person(tenant: Tenant
     leaves = event("client.churned", {"client": {"id": "C-77"}})
 
     with pytest.raises(NeedsOperator, match="no ticket status 'Gone'"):
-        await churn_client(run, tenant.connection.for_run(run), leaves, Policy(closed_status="Gone"))
+        await churn_client(run, Msp(tenant.connection.for_run(run), Policy(closed_status="Gone")), leaves)
 
 
 async def test_an_event_that_is_not_valid_asks_nothing_of_halopsa(tenant: Tenant) -> None:

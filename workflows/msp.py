@@ -1,0 +1,26 @@
+"""The MSP that a run works for: what every workflow is given beside its run and its event."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from worker.run import Run
+from workflows.halopsa import Halo, HaloConnection
+from workflows.policy import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Msp:
+    """One managed service provider.
+
+    Attributes:
+        halo: its HaloPSA, guarded by the run.
+        policy: its business rules, as they were when the run began.
+    """
+
+    halo: Halo
+    policy: Policy
+
+
+def msp_for_run(connection: HaloConnection, policy: Policy) -> Callable[[Run], Msp]:
+    """Make what gives each run its MSP."""
+    return lambda run: Msp(connection.for_run(run), policy)
