@@ -9,6 +9,7 @@ from starlette.routing import Route
 
 from workflows.sandbox.answers import Refused
 from workflows.sandbox.faults import Faults
+from workflows.sandbox.halopsa.dialects import DIALECTS
 from workflows.sandbox.sandbox import Sandbox
 
 
@@ -59,9 +60,13 @@ class _Control:
         self._sandbox.save()
         return JSONResponse(planted)
 
-    async def reset(self, _request: Request) -> JSONResponse:
-        self._sandbox.reset()
-        return JSONResponse({})
+    async def reset(self, request: Request) -> JSONResponse:
+        """Begin anew, in another dialect if the body names one: ``{"dialect": "guide"}``."""
+        dialect = (await _json_object(request)).get("dialect") if await request.body() else None
+        if dialect not in (None, *DIALECTS):
+            raise HTTPException(400, f"dialect: must be one of {', '.join(DIALECTS)}")
+        self._sandbox.reset(dialect)
+        return JSONResponse({"dialect": self._sandbox.dialect})
 
 
 async def _json_object(request: Request) -> dict[str, Any]:

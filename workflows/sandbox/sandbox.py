@@ -10,14 +10,16 @@ from typing import Any
 
 from workflows.sandbox.faults import FaultInjector, Faults
 from workflows.sandbox.halopsa.api import create_record
-from workflows.sandbox.halopsa.clients import create_client
-from workflows.sandbox.halopsa.entities import ENTITIES
+from workflows.sandbox.halopsa.dialects import DIALECTS, DialectName
 from workflows.sandbox.halopsa.reference import reference_data
 from workflows.sandbox.halopsa.store import Record, Store
 from workflows.sandbox.halopsa.tokens import Tokens
 
 OWN_CLIENT, UNKNOWN_CLIENT = 1, 12
 _INTERNAL = 2
+_OWN: Record = {"id": OWN_CLIENT, "name": "Example MSP"}
+_UNKNOWN: Record = {"id": UNKNOWN_CLIENT, "name": "Unknown"}
+_FIRST_CLIENTS = {"v2": (_OWN | {"toplevel_id": _INTERNAL}, _UNKNOWN), "guide": (_OWN, _UNKNOWN)}
 
 
 def utc_now() -> datetime:
@@ -34,8 +36,11 @@ class Sandbox:
         client_secret: of the one API application.
         faults: what goes wrong from the start.
         clock: returns the present time (aware, UTC).
+        dialect: ``v2`` for HaloPSA's own API, ``guide`` for the client-management guide's clients, sites and contacts;
+            a state file that exists decides itself.
 
     Attributes:
+        dialect: what the tenant speaks.
         requests: how often each request arrived (``"POST /api/Client"``, ``"GET /api/Client/{id}"``).
         store: the records.
         tokens: the granted access tokens.
@@ -52,12 +57,15 @@ class Sandbox:
         client_secret: str = "sandbox-secret",  # noqa: S107 - opens nothing but the sandbox
         faults: Faults | None = None,
         clock: Callable[[], datetime] = utc_now,
+        *,
+        dialect: DialectName = "v2",
     ) -> None:
         self._state_file = state_file
         self._clock = clock
         self.requests: Counter[str] = Counter()
         self.tokens = Tokens(client_id, client_secret, clock)
         self.injector = FaultInjector(faults or Faults(), clock)
+        self.dialect = dialect
         self.store = self._kept() or self._fresh()
 
     @property
@@ -93,7 +101,7 @@ class Sandbox:
         if entity in self.store.reference:
             self.store.reference[entity].append(record)
             return record["id"]
-        kind = next((known for known in ENTITIES if known.name == entity), None)
+        kind = DIALECTS[self.dialect].get(entity)
         if kind is None:
             raise ValueError(f"{entity} is not an entity")
         fields = kind.read(record, 0)
@@ -101,8 +109,13 @@ class Sandbox:
         self.store[entity].change(planted, {name: fields[name] for name in fields.keys() & kind.computed})
         return planted["id"]
 
-    def reset(self) -> None:
-        """Begin anew: no records but a fresh tenant's, no counts, no faults, no tokens."""
+    def reset(self, dialect: DialectName | None = None) -> None:
+        """Begin anew: no records but a fresh tenant's, no counts, no faults, no tokens.
+
+        Args:
+            dialect: what the tenant speaks from now on; None for the same as before.
+        """
+        self.dialect = dialect or self.dialect
         self.requests.clear()
         self.tokens.revoke_all()
         self.injector = FaultInjector(Faults(), self._clock)
@@ -114,18 +127,22 @@ class Sandbox:
         if self._state_file is None:
             return
         written = self._state_file.with_suffix(".tmp")
-        written.write_text(json.dumps(self.store.dump()))
+        written.write_text(json.dumps({"dialect": self.dialect} | self.store.dump()))
         written.replace(self._state_file)
 
     def _kept(self) -> Store | None:
         if self._state_file is None or not self._state_file.exists():
             return None
+        kept = json.loads(self._state_file.read_text())
+        self.dialect = kept.pop("dialect", "v2")
+        if self.dialect not in DIALECTS:
+            raise ValueError(f"{self.dialect} is not a dialect")
         store = Store(self._clock, reference_data())
-        store.load(json.loads(self._state_file.read_text()))
+        store.load(kept)
         return store
 
     def _fresh(self) -> Store:
         store = Store(self._clock, reference_data())
-        create_client(store, {"id": OWN_CLIENT, "name": "Example MSP", "toplevel_id": _INTERNAL})
-        create_client(store, {"id": UNKNOWN_CLIENT, "name": "Unknown"})
+        for client in _FIRST_CLIENTS[self.dialect]:
+            create_record(store, DIALECTS[self.dialect]["Client"], dict(client))
         return store

@@ -7,6 +7,7 @@ from starlette.types import Receive, Scope, Send
 
 from workflows.sandbox.answers import Answer, Refused, json_answer
 from workflows.sandbox.halopsa.api import answer_request, label
+from workflows.sandbox.halopsa.dialects import DIALECTS
 from workflows.sandbox.halopsa.tokens import TENANT
 from workflows.sandbox.sandbox import Sandbox
 from workflows.sandbox.wire import read_body, send_answer
@@ -41,7 +42,13 @@ class HaloPsa:
             return said
         try:
             return answer_request(
-                sandbox.store, sandbox.faults, method, path, query_string=scope["query_string"], body=body
+                sandbox.store,
+                sandbox.faults,
+                method,
+                path,
+                dialect=DIALECTS[sandbox.dialect],
+                query_string=scope["query_string"],
+                body=body,
             )
         except Refused as refusal:
             return refusal.answer()

@@ -40,6 +40,8 @@ def show_asset(store: Store, asset: Record) -> Record:
 def _place(store: Store, sent: Record) -> Record:
     client = store["Client"].rows.get(sent.get("client_id", 0))
     site = store["Site"].rows.get(sent.get("site_id") or (client["main_site_id"] if client else 0))
-    if site is None:
+    if site:
+        return {"client_id": site["client_id"], "site_id": site["id"]}
+    if client is None:
         raise Refused("Please select a valid Client/Site/User")
-    return {"client_id": site["client_id"], "site_id": site["id"]}
+    return {"client_id": client["id"], "site_id": 0}

@@ -6,8 +6,28 @@ from functools import partial
 from typing import Any
 
 from workflows.sandbox.halopsa import assets, clients, contracts, notes, tickets
-from workflows.sandbox.halopsa.fields import read_fields
+from workflows.sandbox.halopsa.fields import FIELDS, read_fields
 from workflows.sandbox.halopsa.store import Record, Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manner:
+    """How a dialect asks and answers, whatever the record.
+
+    Attributes:
+        hides_inactive: lists leave inactive records out unless the query asks for them.
+        pages_by_name: ``page_no`` and ``page_size`` count for nothing without ``pageinate=true``.
+        enveloped: a POST answers everything that it wrote in the list's envelope, whatever `Faults.post_answer` says.
+        refusal: the body of a refusal out of its text.
+        unknown: what is said of an id that there is none of; empty for a 404 without a body, and "Record not found"
+            for a write.
+    """
+
+    hides_inactive: bool = True
+    pages_by_name: bool = True
+    enveloped: bool = False
+    refusal: Callable[[str], Any] = str
+    unknown: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +45,9 @@ class Entity:
         on_request: query name → the field that lists leave out unless the query says ``true``.
         filters: query name → the field whose value must be among the query's comma-separated numbers.
         flags: query name → what must hold for the record when the query says ``true``.
+        matches: query name → whether the record has what the query says.
+        included: query name → what else a single read holds when the query says ``true``.
+        bound: entity → its field that names this record; a record that is named so is not deleted.
         searched: the fields that ``search`` looks into.
         advanced: the fields that ``advanced_search`` allows.
         order: the field that lists are ordered by when the query names none; a leading ``-`` means downwards.
@@ -32,6 +55,7 @@ class Entity:
         computed: fields that a body cannot set.
         page_cap: rows on one page at most, whatever is asked for; None where only the tenant's cap counts.
         listed_by: the query name without which a list is refused.
+        manner: how its dialect asks and answers.
     """
 
     name: str
@@ -44,6 +68,9 @@ class Entity:
     on_request: Mapping[str, str] = field(default_factory=dict)
     filters: Mapping[str, str] = field(default_factory=dict)
     flags: Mapping[str, Callable[[Record], bool]] = field(default_factory=dict)
+    matches: Mapping[str, Callable[[Store, Record, str], bool]] = field(default_factory=dict)
+    included: Mapping[str, Callable[[Store, Record], Record]] = field(default_factory=dict)
+    bound: Mapping[str, str] = field(default_factory=dict)
     searched: tuple[str, ...] = ()
     advanced: tuple[str, ...] = ()
     order: str = "id"
@@ -51,13 +78,14 @@ class Entity:
     computed: frozenset[str] = frozenset()
     page_cap: int | None = None
     listed_by: str | None = None
+    manner: Manner = Manner()
 
 
 ENTITIES = (
     Entity(
         name="Client",
         key="clients",
-        read=partial(read_fields, "Client"),
+        read=partial(read_fields, FIELDS["Client"]),
         create=clients.create_client,
         update=clients.update_client,
         show=clients.show_client,
@@ -71,7 +99,7 @@ ENTITIES = (
     Entity(
         name="Site",
         key="sites",
-        read=partial(read_fields, "Site"),
+        read=partial(read_fields, FIELDS["Site"]),
         create=clients.create_site,
         update=clients.update_site,
         show=clients.show_site,
@@ -86,7 +114,7 @@ ENTITIES = (
     Entity(
         name="Users",
         key="users",
-        read=partial(read_fields, "Users"),
+        read=partial(read_fields, FIELDS["Users"]),
         create=clients.create_user,
         update=clients.update_user,
         show=clients.show_user,
@@ -101,7 +129,7 @@ ENTITIES = (
     Entity(
         name="ClientContract",
         key="contracts",
-        read=partial(read_fields, "ClientContract"),
+        read=partial(read_fields, FIELDS["ClientContract"]),
         create=contracts.create_contract,
         update=contracts.update_contract,
         show=contracts.show_contract,
@@ -112,7 +140,7 @@ ENTITIES = (
     Entity(
         name="RecurringInvoice",
         key="invoices",
-        read=partial(read_fields, "RecurringInvoice"),
+        read=partial(read_fields, FIELDS["RecurringInvoice"]),
         create=contracts.create_invoice,
         update=contracts.update_invoice,
         show=contracts.show_invoice,
@@ -122,7 +150,7 @@ ENTITIES = (
     Entity(
         name="Asset",
         key="assets",
-        read=partial(read_fields, "Asset"),
+        read=partial(read_fields, FIELDS["Asset"]),
         create=assets.create_asset,
         update=assets.update_asset,
         show=assets.show_asset,
@@ -139,7 +167,7 @@ ENTITIES = (
     Entity(
         name="CRMNote",
         key="notes",
-        read=partial(read_fields, "CRMNote"),
+        read=partial(read_fields, FIELDS["CRMNote"]),
         create=notes.create_note,
         update=notes.update_note,
         show=notes.show_note,
@@ -174,7 +202,7 @@ ENTITIES = (
     Entity(
         name="Actions",
         key="actions",
-        read=partial(read_fields, "Actions"),
+        read=partial(read_fields, FIELDS["Actions"]),
         create=tickets.create_action,
         update=tickets.update_action,
         show=tickets.show_action,

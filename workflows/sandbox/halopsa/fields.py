@@ -4,7 +4,7 @@ The names and types in ``fields.json`` are those of HaloPSA's OpenAPI document (
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from importlib.resources import files
 from typing import Any
@@ -27,13 +27,13 @@ FIELDS = _load()
 """Entity → field → kind of value."""
 
 
-def read_fields(entity: str, sent: Any, position: int) -> Record:
+def read_fields(kinds: Mapping[str, str], sent: Any, position: int) -> Record:
     """Read one element of a request body.
 
     Unknown names are dropped without a word, and a null counts as not sent.
 
     Args:
-        entity: the entity's name ("Client").
+        kinds: field → kind of value.
         sent: the decoded element.
         position: its index in the array, for the error text.
 
@@ -44,7 +44,6 @@ def read_fields(entity: str, sent: Any, position: int) -> Record:
         raise Refused({f"[{position}]": ["The input was not valid."]})
     if "id" in sent and sent["id"] is None:
         raise Refused({f"[{position}].id": ["The value '' is not valid."]})
-    kinds = FIELDS[entity]
     return {
         name: _READERS[kinds[name]](value, f"[{position}].{name}")
         for name, value in sent.items()

@@ -32,10 +32,16 @@ def list_records(store: Store, entity: Entity, query: Query, *, page_cap: int) -
     Raises:
         Refused: a number is none, or ``advanced_search`` names a field that it does not allow.
     """
-    found = _searched(entity, query, _filtered(store, entity, query))
+    found = _matching(store, entity, query, _searched(entity, query, _filtered(store, entity, query)))
     rows = _ordered(entity, query, _by_state(entity, query, found))
-    page, envelope = _page(query, rows, min(page_cap, entity.page_cap or page_cap))
+    paged = is_true(query, "pageinate") or not entity.manner.pages_by_name
+    page, envelope = (_page if paged else _head)(query, rows, min(page_cap, entity.page_cap or page_cap))
     return envelope | {entity.key: [_row(entity, query, entity.show(store, record)) for record in page]}
+
+
+def is_true(query: Query, name: str) -> bool:
+    """Whether the query says ``true`` under this name."""
+    return _true(query.get(name, ""))
 
 
 def _filtered(store: Store, entity: Entity, query: Query) -> list[Record]:
@@ -52,10 +58,19 @@ def _filtered(store: Store, entity: Entity, query: Query) -> list[Record]:
     return found
 
 
+def _matching(store: Store, entity: Entity, query: Query, found: list[Record]) -> list[Record]:
+    for name, holds in entity.matches.items():
+        if name in query:
+            found = [record for record in found if holds(store, record, query[name])]
+    return found
+
+
 def _by_state(entity: Entity, query: Query, found: list[Record]) -> list[Record]:
     for name, holds in entity.flags.items():
-        if _true(query.get(name, "")):
+        if is_true(query, name):
             found = [record for record in found if holds(record)]
+    if not entity.manner.hides_inactive:
+        return found
     default = f"{query.get('includeactive', 'true')},{query.get('includeinactive', 'false')}"
     active, _, inactive = query.get("activeinactive", default).partition(",")
     shown = {True: _true(active), False: _true(inactive)}
@@ -104,11 +119,14 @@ def _sort_key(field: str, record: Record) -> tuple[bool, Any]:
     return (value is None, value.lower() if isinstance(value, str) else value)
 
 
+def _head(query: Query, rows: list[Record], cap: int) -> tuple[list[Record], Record]:
+    """The first rows and the envelope around them: without ``pageinate=true`` page number and size mean nothing."""
+    size = _number(query, "count", ROWS_BY_DEFAULT)
+    return rows[: min(size, cap)], {"record_count": len(rows)}
+
+
 def _page(query: Query, rows: list[Record], cap: int) -> tuple[list[Record], Record]:
-    """The rows of one page and the envelope around it; without ``pageinate=true`` page number and size mean nothing."""
-    if not _true(query.get("pageinate", "")):
-        size = _number(query, "count", ROWS_BY_DEFAULT)
-        return rows[: min(size, cap)], {"record_count": len(rows)}
+    """The rows of one page and the envelope around them."""
     number = max(_number(query, "page_no", 1), 1)
     size = min(max(_number(query, "page_size", ROWS_BY_DEFAULT), 1), cap)
     envelope = {"page_no": number, "page_size": size, "record_count": len(rows)}
@@ -119,7 +137,7 @@ def _row(entity: Entity, query: Query, shown: Record) -> Record:
     """What a list keeps of a shown record; custom fields come only by the ids in ``include_custom_fields``."""
     row = entity.row(shown)
     for name, field in entity.on_request.items():
-        if not _true(query.get(name, "")):
+        if not is_true(query, name):
             row.pop(field, None)
     if "customfields" in row:
         ids = _numbers("include_custom_fields", query.get("include_custom_fields", "0"))

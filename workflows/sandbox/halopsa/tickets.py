@@ -3,7 +3,7 @@
 from typing import Any
 
 from workflows.sandbox.answers import Refused, require
-from workflows.sandbox.halopsa.fields import read_fields
+from workflows.sandbox.halopsa.fields import FIELDS, read_fields
 from workflows.sandbox.halopsa.reference import API_AGENT, CLOSED_STATUSES, GENERAL_USER, UNASSIGNED_AGENT
 from workflows.sandbox.halopsa.store import Record, Store
 
@@ -34,7 +34,7 @@ def read_ticket(sent: Any, position: int) -> Record:
     Raises:
         Refused: as `read_fields`, or an id of client, site or user is a string.
     """
-    ticket = read_fields("Tickets", sent, position)
+    ticket = read_fields(FIELDS["Tickets"], sent, position)
     if any(isinstance(sent.get(name), str) for name in ("client_id", "site_id", "user_id")):
         raise Refused(NO_CLIENT)
     return ticket
@@ -136,7 +136,9 @@ def _place(store: Store, sent: Record) -> Record:
     users = store["Users"].where("site_id", site_id)
     general = next((user["id"] for user in users if user["name"] == GENERAL_USER), 0)
     user_id = sent.get("user_id") or general
-    require(any(user["id"] == user_id and user["client_id"] == client["id"] for user in users), NO_CLIENT)
+    fitting = any(user["id"] == user_id and user["client_id"] == client["id"] for user in users)
+    at_client = not site_id or store["Site"].rows.get(site_id, {}).get("client_id") == client["id"]
+    require(at_client and (fitting or not user_id), NO_CLIENT)
     return {"client_id": client["id"], "site_id": site_id, "user_id": user_id}
 
 
