@@ -67,14 +67,14 @@ async def churn_client(run: Run, msp: Msp, event: Event) -> Churned:
     if churn.leaves_at:
         await run.sleep_until("last-service-day-over", churn.leaves_at, f"the last service day of {client.name} to end")
         snapshot = await run.step("fresh-snapshot", take_snapshot, halo, client.id)
-    if policy.order == "inactive-first":
+    if policy.churn_client.order == "inactive-first":
         await run.step("inactive", deactivate, halo, client.id)
     closing = Closing(client.id, f"Closed because the client left on {last_day}. {churn.reason}".rstrip(), mark, policy)
     tickets = await close_tickets(run, halo, snapshot.tickets, closing)
     ending = [contract for contract in snapshot.contracts if runs_past(contract, last_day) or may_roll(contract)]
     contracts = await _end_contracts(run, halo, ending, last_day)
     refused = tickets.refused + contracts.refused
-    if policy.order == "inactive-last":
+    if policy.churn_client.order == "inactive-last":
         await run.step("inactive", deactivate, halo, client.id)
     if refused:
         raise NeedsOperator(

@@ -78,14 +78,14 @@ async def close_ticket(halo: Halo, ticket: OpenTicket, closing: Closing) -> Skip
         if await _needs_no_closing(halo, ticket, closing):
             return Ensured(id=ticket.id)
         noted = any(closing.mark in action.note for action in await halo.actions.find(ticket_id=ticket.id))
-    status_id = await _closed_status_id(halo, closing.policy.closed_status)
+    status_id = await _closed_status_id(halo, closing.policy.churn_client.closed_status)
     agent_id = await _closer(halo) if ticket.agent_id in (0, UNASSIGNED_AGENT_ID) else None
     try:
         if not noted:
             await halo.actions.create(
                 ticket_id=ticket.id,
                 note=f"{closing.reason}\n{closing.mark}",
-                outcome_id=closing.policy.note_outcome_id,
+                outcome_id=closing.policy.churn_client.note_outcome_id,
                 hidden=True,
                 send_email=False,
                 skip_rules=True,
@@ -138,11 +138,13 @@ async def _needs_no_closing(halo: Halo, ticket: OpenTicket, closing: Closing) ->
     return now.closed or now.client_id != closing.client_id
 
 
-async def _closed_status_id(halo: Halo, name: str) -> int:
-    status = named(await halo.statuses.find(), name)
+async def _closed_status_id(halo: Halo, wanted: int | str) -> int:
+    if isinstance(wanted, int):
+        return wanted
+    status = named(await halo.statuses.find(), wanted)
     if status is None:
         raise NeedsOperator(
-            f"HaloPSA has no ticket status {name!r}.",
+            f"HaloPSA has no ticket status {wanted!r}.",
             mend="name the status that closes tickets in the policy, then retry the run.",
         )
     return status.id

@@ -14,7 +14,7 @@ from workflows.close_tickets import Closing, OpenTicket, children_first, close_t
 from workflows.ensure import Ensured, Skippable
 from workflows.halopsa import Halo, HaloConnection
 from workflows.msp import Msp
-from workflows.policy import Policy
+from workflows.policy import ChurnClient, Policy
 
 LEAVES = {"client": {"id": "C-77"}, "last_service_day": "2026-12-31", "reason": "moved to another provider"}
 
@@ -202,7 +202,7 @@ async def test_a_churn_that_comes_late_asks_first(tenant: Tenant) -> None:
 async def test_inactive_last_sets_the_client_inactive_after_everything_else(tenant: Tenant) -> None:
     before = len(tenant.wire.calls)
     run = MemoryRun(Notebook())
-    policy = Policy(order="inactive-last")
+    policy = Policy(churn_client=ChurnClient(order="inactive-last"))
     await churn_client(
         run, Msp(tenant.connection.for_run(run), policy), event("client.churned", {"client": {"id": "C-77"}})
     )
@@ -217,7 +217,9 @@ async def test_a_status_that_halopsa_does_not_have_needs_a_person(tenant: Tenant
     leaves = event("client.churned", {"client": {"id": "C-77"}})
 
     with pytest.raises(NeedsOperator, match="no ticket status 'Gone'"):
-        await churn_client(run, Msp(tenant.connection.for_run(run), Policy(closed_status="Gone")), leaves)
+        await churn_client(
+            run, Msp(tenant.connection.for_run(run), Policy(churn_client=ChurnClient(closed_status="Gone"))), leaves
+        )
 
 
 async def test_an_event_that_is_not_valid_asks_nothing_of_halopsa(tenant: Tenant) -> None:
