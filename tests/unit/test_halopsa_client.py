@@ -264,3 +264,43 @@ async def test_an_answer_that_breaks_off_settles_nothing() -> None:
     with pytest.raises(HaloUnavailable):
         await bench.step(create_client)
     assert bench.settled == [False]
+
+
+async def close_three(halo: Halo) -> list[int]:
+    return sorted(await halo.tickets.update_many({number: {"status_id": 9, "agent_id": None} for number in (1, 2, 3)}))
+
+
+async def make_two(halo: Halo) -> list[int]:
+    made = await halo.actions.create_many([{"ticket_id": number, "note": "why"} for number in (1, 2)])
+    return [action.id for action in made]
+
+
+@pytest.mark.parametrize(
+    ("answer", "shown"),
+    [
+        ([{"id": 1.0}, {"id": "2"}, {"id": 3}], [1, 2, 3]),
+        ({"tickets": [{"id": 3}, {"id": 1}]}, [1, 3]),
+        ({"id": 3}, [3]),
+        ([{"id": 1}, {"id": 99}, {"id": None}, {}], [1]),
+        (None, []),
+    ],
+)
+async def test_an_array_of_changes_is_believed_only_for_the_records_that_come_back(
+    answer: Any, shown: list[int]
+) -> None:
+    bench = says(answer)
+
+    assert await bench.step(close_three) == shown
+    (request,) = bench.requests
+    assert json.loads(request.content) == [{"id": number, "status_id": 9} for number in (1, 2, 3)]
+    assert request.url.params["returnall"] == "true"
+    assert request.extensions["timeout"]["read"] == 60
+
+
+async def test_an_array_of_new_records_gives_those_that_have_ids() -> None:
+    assert await says([{"id": 5}, {"id": "6.0"}, {"note": "?"}]).step(make_two) == [5, 6]
+
+
+async def test_a_refused_array_is_refused_like_one_record() -> None:
+    with pytest.raises(HaloRefused, match=r"POST /Tickets .*Please assign"):
+        await says("Please assign this Ticket these before closing it.", 400).step(close_three)

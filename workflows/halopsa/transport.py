@@ -4,32 +4,36 @@ from typing import Final
 
 import httpx
 
-from worker.run import Run
+from worker.run import CALL_BUDGET_S, Guard
 
 NEVER_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
 class FencedTransport(httpx.AsyncBaseTransport):
-    """Guards every request with the run.
+    """Guards every request.
 
     Args:
-        run: whose requests these are.
+        guard: a run, or what else the requests belong to.
         inner: sends them; shared by all runs of the process and not closed here.
+        writes: False for requests that change nothing whatever their method is, as those of a sign-in.
     """
 
-    def __init__(self, run: Run, inner: httpx.AsyncBaseTransport) -> None:
-        self._run = run
+    def __init__(self, guard: Guard, inner: httpx.AsyncBaseTransport, *, writes: bool = True) -> None:
+        self._guard = guard
         self._inner = inner
+        self._writes = writes
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send one request and read its whole answer within the call's budget.
+        """Send one request and read its whole answer within its budget: the request's own timeout.
 
         Raises:
             TimeoutError: the budget ran out.
             httpx.TransportError: no answer came.
         """
         what = f"{request.method} {request.url.path}"
-        async with self._run.call(what, write=request.method != "GET") as call:
+        budget_s = request.extensions.get("timeout", {}).get("read") or CALL_BUDGET_S
+        write = self._writes and request.method != "GET"
+        async with self._guard.call(what, write=write, budget_s=budget_s) as call:
             try:
                 response = await self._inner.handle_async_request(request)
                 await response.aread()

@@ -1,0 +1,195 @@
+"""The collections of HaloPSA's records: found, read, made and changed."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Generic
+
+import httpx
+from pydantic import ValidationError
+
+from worker.run import BULK_CALL_BUDGET_S
+from workflows.halopsa.dialects import Entity
+from workflows.halopsa.errors import HaloNotFound, HaloUnavailable, error_for
+from workflows.halopsa.models import R
+from workflows.halopsa.paging import listed_rows, read_all, rows_of
+
+REMEMBER_S: Final = 600.0
+"""How long lists that administrators rarely change are remembered."""
+
+
+class Memory:
+    """The rarely changing lists of a tenant, remembered for a while by the whole process."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._lists: dict[str, tuple[float, list[Any]]] = {}
+
+    def recall(self, name: str) -> list[Any] | None:
+        """Return a list that is not too old yet."""
+        until, rows = self._lists.get(name, (0.0, []))
+        return rows if self._clock() < until else None
+
+    def keep(self, name: str, rows: list[Any]) -> None:
+        """Remember a list."""
+        self._lists[name] = (self._clock() + REMEMBER_S, rows)
+
+
+class Collection(Generic[R]):
+    """One kind of HaloPSA's records."""
+
+    def __init__(self, http: httpx.AsyncClient, entity: Entity[R], memory: Memory) -> None:
+        self._http = http
+        self._entity = entity
+        self._memory = memory
+
+    async def find(self, **same: int) -> list[R]:
+        """Find all records, inactive ones included; of tickets only the open ones.
+
+        Args:
+            **same: fields and the values that they must have. HaloPSA is asked for them and the rows are checked,
+                because it ignores filters that it does not know.
+
+        Raises:
+            HaloUnavailable: HaloPSA cannot be asked now, or gave an incomplete list.
+            HaloRefused: it refuses.
+        """
+        entity = self._entity
+        name = f"{entity.path} {entity.listing}"
+        if entity.reference and (known := self._memory.recall(name)) is not None:
+            return known
+        wanted = {entity.fields[field]: str(value) for field, value in same.items()}
+        records = [entity.read(row) for row in await self._rows({**entity.listing, **wanted})]
+        if entity.reference:
+            self._memory.keep(name, records)
+        return [record for record in records if all(getattr(record, field) == same[field] for field in same)]
+
+    async def get(self, record_id: int) -> R:
+        """Read one record.
+
+        Raises:
+            HaloNotFound: it does not exist, or the API agent may not see it.
+            HaloUnavailable: HaloPSA cannot be asked now.
+            HaloRefused: it refuses.
+        """
+        path = f"{self._entity.path}/{record_id}"
+        record = self._first(await send(self._http, "GET", path, params={"includedetails": "true"}))
+        if record is None:
+            raise HaloNotFound(f"GET {path}", httpx.codes.OK, "the answer holds no record")
+        return record
+
+    async def create(self, **values: Any) -> R:
+        """Create a record. HaloPSA never refuses a double: look first.
+
+        Args:
+            **values: fields by our names; None is left out.
+
+        Raises:
+            HaloUnavailable: HaloPSA cannot do it now, or left open whether it did.
+            HaloRefused: it refuses.
+        """
+        record = self._first(await self._post(values))
+        if record is None:
+            raise HaloUnavailable(f"HaloPSA answered POST {self._entity.path} without an id: the outcome is unknown")
+        return record
+
+    async def update(self, record_id: int, **values: Any) -> None:
+        """Change the given fields of a record; None is left as it is.
+
+        Raises:
+            HaloUnavailable: HaloPSA cannot do it now.
+            HaloRefused: it refuses.
+        """
+        await self._post(values, id=record_id)
+
+    async def create_many(self, records: Sequence[Mapping[str, Any]]) -> list[R]:
+        """Create records in one request.
+
+        Args:
+            records: fields by our names; None is left out.
+
+        Returns:
+            The records that HaloPSA shows as made. Where fewer come back than were sent, it may have made the others
+            all the same: look for them.
+
+        Raises:
+            HaloUnavailable: HaloPSA cannot do it now, or left open whether it did.
+            HaloRefused: it refuses; some of them may be made.
+        """
+        return await self._post_many([self._entity.write(values) for values in records])
+
+    async def update_many(self, changes: Mapping[int, Mapping[str, Any]]) -> dict[int, R]:
+        """Change records in one request.
+
+        Args:
+            changes: record id → fields by our names; None is left as it is.
+
+        Returns:
+            The records that HaloPSA shows as changed, by id. It may have changed the others all the same: look.
+
+        Raises:
+            HaloUnavailable: HaloPSA cannot do it now, or left open whether it did.
+            HaloRefused: it refuses; some of them may be changed.
+        """
+        bodies = [{"id": record_id, **self._entity.write(values)} for record_id, values in changes.items()]
+        return {record.id: record for record in await self._post_many(bodies) if record.id in changes}
+
+    async def _post(self, values: Mapping[str, Any], **identity: int) -> Any:
+        # HaloPSA takes arrays only, also for one record.
+        body = [identity | self._entity.write(values)]
+        return await send(self._http, "POST", self._entity.path, json=body)
+
+    async def _post_many(self, bodies: Sequence[Mapping[str, Any]]) -> list[R]:
+        # Without returnall HaloPSA answers an array with its last record only.
+        answer = await send(
+            self._http,
+            "POST",
+            self._entity.path,
+            params={"returnall": "true"},
+            json=bodies,
+            timeout=BULK_CALL_BUDGET_S,
+        )
+        rows = (self._read(row) for row in rows_of(answer, self._entity.list_key))
+        return [record for record in rows if record is not None]
+
+    async def _rows(self, params: Mapping[str, str]) -> list[dict[str, Any]]:
+        async def fetch(paging: Mapping[str, str]) -> Any:
+            return await send(self._http, "GET", self._entity.path, params={**params, **paging})
+
+        if self._entity.page_size is None:
+            return listed_rows(await fetch({}), self._entity.list_key)
+        return await read_all(fetch, self._entity.list_key, self._entity.page_size)
+
+    def _first(self, answer: Any) -> R | None:
+        rows = rows_of(answer, self._entity.list_key)
+        return self._read(rows[0]) if rows else None
+
+    def _read(self, row: Mapping[str, Any]) -> R | None:
+        try:
+            return self._entity.read(row)
+        except ValidationError:
+            return None
+
+
+async def send(http: httpx.AsyncClient, method: str, path: str, **content: Any) -> Any:
+    """Send one request and read its JSON answer; None for an empty one.
+
+    Args:
+        http: HaloPSA's API.
+        method: "GET" or "POST".
+        path: below ``/api``.
+        **content: `params`, `json` and `timeout` as httpx takes them.
+
+    Raises:
+        HaloUnavailable: no answer, an answer that says "later", or one that is no JSON.
+        HaloRefused: HaloPSA says no.
+    """
+    call = f"{method} {path}"
+    try:
+        response = await http.request(method, path, **content)
+    except (httpx.RequestError, TimeoutError) as error:
+        raise HaloUnavailable(f"HaloPSA did not answer {call}: {error!r}") from error
+    if not response.is_success:
+        raise error_for(call, response)
+    try:
+        return response.json() if response.content else None
+    except ValueError as error:
+        raise HaloUnavailable(f"HaloPSA answered {call} with something that is no JSON") from error
