@@ -45,6 +45,9 @@ class MemoryCall:
     def settled(self) -> None:
         self.known = True
 
+    def refused(self, after: float | None) -> None:
+        """It is told by the answer too."""
+
 
 class MemoryRun:
     """One claim of a run, as `worker.run.Run`."""
@@ -106,7 +109,9 @@ class MemoryRun:
         self._notebook.keys |= set(keys)
 
     @asynccontextmanager
-    async def call(self, what: str, *, write: bool, budget_s: float = CALL_BUDGET_S) -> AsyncIterator[MemoryCall]:
+    async def call(
+        self, what: str, *, write: bool, budget_s: float = CALL_BUDGET_S, limited: bool = True  # noqa: ARG002 - the protocol has it
+    ) -> AsyncIterator[MemoryCall]:
         assert self._step, f"{what} outside a step"
         if write:
             self._notebook.intents.add(self._step)

@@ -55,10 +55,16 @@ class _Call:
 
     def __init__(self) -> None:
         self.known = False
+        self.too_many = False
+        self.again_after: float | None = None
 
     def settled(self) -> None:
         """Say that the outcome is known."""
         self.known = True
+
+    def refused(self, after: float | None) -> None:
+        """Say that there were too many requests; see `worker.run.Call.refused`."""
+        self.too_many, self.again_after = True, after
 
 
 class ActiveRun:
@@ -117,7 +123,7 @@ class ActiveRun:
     async def step(self, id: str, fn: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:  # noqa: A002 - the field's own word
         """Run `fn` once and remember its result; see `worker.run.Run.step`."""
         self._meet(id)
-        adapter: TypeAdapter[T] = _result_type(fn)
+        adapter: TypeAdapter[T] = result_type(fn)
         if (done := self._claim.steps.get(id)) is not None:
             return self._restore(id, adapter, done)
         self._pause_if_due(id)
@@ -193,7 +199,9 @@ class ActiveRun:
             raise Suspend(self._yield_to(ahead))
 
     @asynccontextmanager
-    async def call(self, what: str, *, write: bool, budget_s: float = CALL_BUDGET_S) -> AsyncIterator[_Call]:
+    async def call(
+        self, what: str, *, write: bool, budget_s: float = CALL_BUDGET_S, limited: bool = True
+    ) -> AsyncIterator[_Call]:
         """Guard one outside request; see `worker.run.Run.call`."""
         step = _step.get()
         if step is None:
@@ -338,7 +346,7 @@ def clocks() -> Clocks:
 
 
 @lru_cache(maxsize=1000)
-def _result_type(fn: Callable[..., Awaitable[T]]) -> TypeAdapter[T]:
+def result_type(fn: Callable[..., Awaitable[T]]) -> TypeAdapter[T]:
     """Find what restores a step's result: the return annotation of a module-level async function."""
     name = getattr(fn, "__qualname__", repr(fn))
     if not inspect.iscoroutinefunction(fn) or "<" in name:

@@ -24,6 +24,13 @@ class Call(Protocol):
     def settled(self) -> None:
         """Say that the outcome is known: an answer came (of any status), or the request never left."""
 
+    def refused(self, after: float | None) -> None:
+        """Say that the other side answered that there were too many requests (429).
+
+        Args:
+            after: seconds until it takes requests again, if it told them.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class Approval:
@@ -41,10 +48,18 @@ class Guard(Protocol):
     def in_doubt(self) -> bool:
         """Whether the current step's earlier write may have been done already: look before writing again."""
 
-    def call(self, what: str, *, write: bool, budget_s: float = CALL_BUDGET_S) -> AbstractAsyncContextManager[Call]:
+    def call(
+        self, what: str, *, write: bool, budget_s: float = CALL_BUDGET_S, limited: bool = True
+    ) -> AbstractAsyncContextManager[Call]:
         """Guard one outside request; only transports use it.
 
-        Entering checks the lease and, for a write, stores a fenced intent; the body is given `budget_s` seconds.
+        Entering takes the request out of the request budget, checks the lease and, for a write, stores a fenced intent.
+
+        Args:
+            what: the request, for messages.
+            write: whether it changes something outside.
+            budget_s: the seconds that the body is given.
+            limited: whether it counts in the request budget.
 
         Raises:
             TimeoutError: the budget ran out; the outcome of a write is in doubt.

@@ -1,10 +1,12 @@
 """The fence: no request leaves for HaloPSA unless the run still holds its lease, and no write without an intent."""
 
+from http import HTTPStatus
 from typing import Final
 
 import httpx
 
 from worker.run import CALL_BUDGET_S, Guard
+from workflows.halopsa.errors import retry_after
 
 NEVER_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
@@ -41,4 +43,6 @@ class FencedTransport(httpx.AsyncBaseTransport):
                 call.settled()
                 raise
             call.settled()
+            if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+                call.refused(retry_after(response))
             return response
