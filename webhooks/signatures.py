@@ -17,8 +17,13 @@ def any_same(given: Iterable[str], expected: Iterable[str]) -> bool:
         given: header text (latin-1).
         expected: what this side computed or keeps; UTF-8 on the wire.
     """
+    return same_bytes([value.encode("latin-1") for value in given], expected)
+
+
+def same_bytes(given: Iterable[bytes], expected: Iterable[str]) -> bool:
+    """Say whether one of the given values equals the UTF-8 of an expected one, each pair compared in constant time."""
     candidates = [value.encode() for value in expected]
-    return any(hmac.compare_digest(value.encode("latin-1"), other) for value in given for other in candidates)
+    return any(hmac.compare_digest(value, other) for value in given for other in candidates)
 
 
 def standard_key(secret: str) -> bytes:

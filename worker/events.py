@@ -37,12 +37,17 @@ class Event:
         return json.dumps(self.payload, ensure_ascii=False, separators=(",", ":"))
 
     @property
+    def account(self) -> str:
+        """Whose records the event tells of (a portal, a company, an organisation); empty where it does not say."""
+        source = self.payload.get("source")
+        return str(source.get("account") or "") if isinstance(source, dict) else ""
+
+    @property
     def origin(self) -> str:
         """The sending system and account (``hubspot/1234567``), or an empty string where the event does not say."""
         source = self.payload.get("source")
-        if not isinstance(source, dict):
-            return ""
-        return "/".join(str(source[part]) for part in ("system", "account") if source.get(part))
+        system = str(source.get("system") or "") if isinstance(source, dict) else ""
+        return "/".join(part for part in (system, self.account) if part)
 
 
 def read_json(body: bytes) -> Any:

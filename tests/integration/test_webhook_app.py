@@ -31,6 +31,7 @@ LIMIT = 10_000
 DEAL = {"type": "deal.won", "timestamp": "2026-11-23T08:59:00Z", "data": {"deal": {"id": "D-1"}}}
 BODY = json.dumps(DEAL).encode()
 JSON = {"content-type": "application/json"}
+PUBLIC = "https://hooks.msp.example"
 BEARER = {**JSON, "authorization": f"Bearer {TOKEN}"}
 
 
@@ -174,7 +175,8 @@ async def test_json_in_utf_8_is_read_under_any_of_its_names(kind: str) -> None:
         {"content-type": "application/x-www-form-urlencoded"},
         {"content-type": "application/jsonp"},
         {"content-type": "application/json; charset=latin-1"},
-        {"content-encoding": "gzip"},
+        {"content-encoding": "br"},
+        {"content-encoding": "gzip, gzip"},
     ],
 )
 async def test_another_type_or_encoding_is_refused(headers: dict[str, str]) -> None:

@@ -3,9 +3,30 @@
 from typing import Final
 
 from webhooks.delivery import Source
-from webhooks.sources import standard, token
+from webhooks.sources import dynamics, halopsa, hubspot, pipedrive, salesforce, standard, token, zoho
 
-SOURCES: Final[tuple[Source, ...]] = (standard.source, token.source)
+SOURCES: Final[tuple[Source, ...]] = (
+    standard.source,
+    token.source,
+    hubspot.source,
+    pipedrive.source,
+    salesforce.source,
+    dynamics.source,
+    zoho.source,
+    halopsa.source,
+)
+
+
+def find_source(name: str) -> Source:
+    """Find a source by its name.
+
+    Raises:
+        ValueError: there is none; names those there are.
+    """
+    for source in SOURCES:
+        if source.name == name:
+            return source
+    raise ValueError(f"there is no source '{name}'; there are {', '.join(source.name for source in SOURCES)}")
 
 
 def secret_problem(name: str, secret: str) -> str | None:
@@ -18,7 +39,7 @@ def secret_problem(name: str, secret: str) -> str | None:
     Returns:
         A sentence for the operator, which never holds the secret.
     """
-    for source in SOURCES:
-        if source.name == name:
-            return source.secret_problem(secret)
-    return f"there is no source '{name}'; there are {', '.join(source.name for source in SOURCES)}"
+    try:
+        return find_source(name).secret_problem(secret)
+    except ValueError as error:
+        return str(error)

@@ -5,8 +5,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from webhooks.delivery import Delivery, NotProven, Source
-from webhooks.signatures import any_same, standard_key, standard_signature
+from starlette.datastructures import Headers
+
+from webhooks.delivery import Delivery, NotProven, Source, TooOld
+from webhooks.sending import json_body, sample_deal
+from webhooks.signatures import any_same, sign_standard, standard_key, standard_signature
 from worker.events import MAX_ID_LENGTH, Event, canonical_event, read_json
 
 TOLERANCE_S: Final = 300
@@ -50,7 +53,14 @@ def _check_age(timestamp: str, now: datetime) -> None:
     if not TIMESTAMP.fullmatch(timestamp):
         raise NotProven("webhook-timestamp must be whole seconds since 1970")
     if abs(int(timestamp) - now.timestamp()) > TOLERANCE_S:
-        raise NotProven(f"webhook-timestamp is more than {TOLERANCE_S} seconds away from the clock here")
+        raise TooOld(f"webhook-timestamp is more than {TOLERANCE_S} seconds away from the clock here")
 
 
-source = Source("standard", verify, events, secret_problem)
+def sample(secret: str, url: str, now: datetime) -> Delivery:
+    """Make a signed delivery of a won deal."""
+    body = json_body(sample_deal(now))
+    signature = sign_standard(secret, f"msg_{int(now.timestamp() * 1000)}", now, body)
+    return Delivery(Headers({"content-type": "application/json"} | signature), body, now, url)
+
+
+source = Source("standard", verify, events, secret_problem, sample)

@@ -2,19 +2,12 @@
 
 import hashlib
 from collections.abc import Sequence
+from datetime import datetime
 
-from webhooks.delivery import Delivery, NotProven, Source
-from webhooks.signatures import any_same
+from webhooks.credentials import any_text, check_bearer
+from webhooks.delivery import Delivery, Source
+from webhooks.sending import json_delivery, sample_deal
 from worker.events import Event, canonical_event, read_json
-
-
-def verify(delivery: Delivery, secrets: Sequence[str]) -> None:
-    """Prove the sender by ``Authorization: Bearer <secret>``; the body is not covered."""
-    scheme, _, token = delivery.proof("authorization").partition(" ")
-    if scheme.lower() != "bearer":
-        raise NotProven("the header authorization must be 'Bearer' and the token")
-    if not any_same([token.strip()], secrets):
-        raise NotProven("the bearer token is wrong")
 
 
 def events(delivery: Delivery) -> Sequence[Event]:
@@ -23,8 +16,9 @@ def events(delivery: Delivery) -> Sequence[Event]:
     return [canonical_event("token", delivery_id, read_json(delivery.body), received_at=delivery.received_at)]
 
 
-def secret_problem(_secret: str) -> None:
-    """Any text can be a token."""
+def sample(secret: str, url: str, now: datetime) -> Delivery:
+    """Make a delivery of a won deal."""
+    return json_delivery(sample_deal(now), url, now, {"authorization": f"Bearer {secret}"})
 
 
-source = Source("token", verify, events, secret_problem)
+source = Source("token", check_bearer, events, any_text, sample)

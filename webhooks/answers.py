@@ -1,0 +1,56 @@
+"""Answers to senders: one word for each status, one form for every error."""
+
+from typing import Final
+
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+
+from webhooks.delivery import NotProven
+from worker.errors import StoreUnavailable
+
+CODES: Final = {
+    400: "not_readable",
+    401: "not_proven",
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "too_slow",
+    413: "too_large",
+    415: "unsupported_type",
+    429: "too_many",
+    500: "internal",
+    503: "unavailable",
+}
+"""The word for each status in an error's body and in the log."""
+UNREAD: Final = frozenset({404, 405, 408, 413, 415})
+"""Answers given before the body was read: the connection cannot be used again."""
+UNEXPECTED: Final = 500
+RETRY_AFTER_S: Final = 5
+
+
+def as_http(error: Exception) -> HTTPException:
+    """Say which status an exception means; whatever is not known is a bug, and its text stays here."""
+    match error:
+        case HTTPException():
+            return error
+        case NotProven():
+            return HTTPException(401, str(error))
+        case StoreUnavailable():
+            return HTTPException(503, str(error), {"Retry-After": str(RETRY_AFTER_S)})
+        case ClientDisconnect():
+            return HTTPException(400, "the connection ended before the body did")
+        case _:
+            return HTTPException(UNEXPECTED, "an unexpected error; the log has it under the request id")
+
+
+def error_answer(error: HTTPException) -> JSONResponse:
+    """Answer ``{"error": code, "detail": text}``."""
+    headers = dict(error.headers or {})
+    if error.status_code in UNREAD:
+        headers["Connection"] = "close"
+    return JSONResponse({"error": CODES[error.status_code], "detail": error.detail}, error.status_code, headers)
+
+
+async def answer_error(_: Request, error: Exception) -> Response:
+    """Answer an exception, as Starlette wants it."""
+    return error_answer(as_http(error))

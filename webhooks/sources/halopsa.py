@@ -1,0 +1,94 @@
+"""HaloPSA's own webhooks: proven by Basic, a bearer token, a key in a header, or the address; nothing is signed.
+
+Fields: Halo guide 838 ("Webhooks"). What a body says is no proof: the record is read again before anything is done.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from webhooks.changes import Change, as_text, change_event, content_key, scalars
+from webhooks.credentials import any_text, check_shared_secret
+from webhooks.delivery import Delivery, Ignored, Source
+from webhooks.sending import basic, json_body, json_delivery
+from worker.events import Event, read_json, read_time
+
+RECORDS: Final = ("ticket", "client", "contract", "user", "site", "asset", "invoice")
+"""Kinds of records by the words of an event ("ticket status changed") or the name of the nested object."""
+TOLD: Final = ("status_id", "tickettype_id", "client_id", "inactive", "hasbeenclosed")
+
+
+def events(delivery: Delivery) -> Sequence[Event | Ignored]:
+    """Read one message, or a batch of them as an array, in whatever letter case and payload type."""
+    body = read_json(delivery.body)
+    messages = body if isinstance(body, list) else [body]
+    if not all(isinstance(message, dict) for message in messages):
+        raise ValueError("the body must be a JSON object, or an array of objects")
+    return [_event(delivery, _folded(message)) for message in messages]
+
+
+def _event(delivery: Delivery, message: Mapping[str, Any]) -> Event | Ignored:
+    words = as_text(message.get("event"))
+    kind = _kind(words, message)
+    nested = _nested(kind, message)
+    identity = _identity(kind, message, nested)
+    if not identity:
+        return Ignored(f"a message that names no record; its fields: {', '.join(sorted(message))[:200]}")
+    moment = read_time(message.get("timestamp"))
+    raised = as_text(message.get("escmsg_id")) or as_text(message.get("id"))
+    content = json_body(message)
+    return change_event(
+        "halopsa",
+        delivery,
+        Change(
+            object=kind,
+            id=identity,
+            change="changed",
+            # escmsg_id names what was raised; whether a message that is sent again keeps its id is not known.
+            key=[raised or content_key(delivery, content, timed=moment is not None)],
+            occurred_at=moment,
+            values=scalars({name: nested[name] for name in TOLD if name in nested}),
+            details={"event": words, "agent_id": as_text(message.get("agent_id"))},
+        ),
+    )
+
+
+def _kind(words: str, message: Mapping[str, Any]) -> str:
+    """Tell what a message is about; a ticket where nothing says otherwise."""
+    named = [kind for kind in RECORDS if isinstance(message.get(kind), dict) or f"{kind}_id" in message]
+    spoken = [kind for kind in RECORDS if kind in words.lower().replace("_", " ").split()]
+    return next(iter(spoken + named), "ticket")
+
+
+def _nested(kind: str, message: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Give the record that the message holds; an empty one for event information only."""
+    places = (message.get(name) for name in (kind, "object", "data"))
+    return next((place for place in places if isinstance(place, dict)), {})
+
+
+def _identity(kind: str, message: Mapping[str, Any], nested: Mapping[str, Any]) -> str:
+    places = (message.get("object_id"), message.get(f"{kind}_id"), nested.get("id"), nested.get(f"{kind}_id"))
+    return next((text for place in places if (text := as_text(place))), "")
+
+
+def _folded(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the names of an object, and those in its inner objects, in lower case."""
+    return {name.lower(): _lowered(inner) if isinstance(inner, dict) else inner for name, inner in value.items()}
+
+
+def _lowered(value: Mapping[str, Any]) -> dict[str, Any]:
+    return {name.lower(): inner for name, inner in value.items()}
+
+
+def sample(secret: str, url: str, now: datetime) -> Delivery:
+    """Make the message that a ticket's status changed, with Basic."""
+    moment = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f0Z")
+    told = {"id": "8e25bc7b-e07e-4102-9398-5d6647e1e79d", "webhook_id": "53232637-7724-4a19-b126-3c7267a292aa"}
+    told |= {"escmsg_id": "a726ee11-acb8-f111-8260-02725cb0e102", "event": "ticket status changed", "timestamp": moment}
+    ticket = {"id": 4242, "status_id": 9, "tickettype_id": 25, "client_id": 1, "hasbeenclosed": True}
+    record = {"notification_id": 41, "object_id": 4242, "agent_id": 3, "ticket": ticket}
+    return json_delivery(told | record, url, now, basic(secret, "halopsa"))
+
+
+source = Source("halopsa", check_shared_secret, events, any_text, sample, by_address=True, busy_status=None)
+"""Never told to come later: as far as is documented a message is sent once."""
