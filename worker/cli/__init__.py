@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from worker.cli import events, runs, serving, trigger, verbs
+from worker.cli import events, runs, sandbox, serving, trigger, verbs
 from worker.embedded import EmbeddedValkeyError
 from worker.errors import StoreUnavailable
 from worker.serve import PortInUse
@@ -24,7 +24,7 @@ app = typer.Typer(
 app.command("up")(serving.up)
 app.command("web")(serving.web)
 app.command("worker")(serving.worker)
-app.command("sandbox")(serving.sandbox)
+app.command("sandbox")(sandbox.sandbox)
 app.command("demo")(serving.demo)
 app.command("trigger")(trigger.trigger)
 runs.app.command("retry")(verbs.retry)

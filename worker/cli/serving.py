@@ -1,25 +1,18 @@
-"""The commands that stay up: `up`, `web`, `worker`, `sandbox`, `demo`."""
+"""The commands that stay up: `up`, `web`, `worker`, `demo`."""
 
 import asyncio
 import contextlib
-import json
-import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from worker.assemble import check_web, check_worker
-from worker.cli.output import stop
 from worker.cli.store import settings
 from worker.demo import run_demo
-from worker.serve import bind, serving, stop_on_signals, valkey
+from worker.serve import bind, stop_on_signals, valkey
 from worker.serve import web as web_process
 from worker.serve import worker as worker_process
 from worker.settings import BadSettings, Settings
-from workflows.sandbox import Sandbox, sandbox_app
-
-SANDBOX_BIND = "127.0.0.1:8090"
 
 
 def up() -> None:
@@ -41,21 +34,6 @@ def worker() -> None:
     found = settings()
     _check(found, web=False, worker=True)
     asyncio.run(_worker(found, _needed_url(found)))
-
-
-def sandbox(
-    bind_to: Annotated[str, typer.Option("--bind", help="Where to listen, host:port.")] = SANDBOX_BIND,
-    state: Annotated[
-        Path | None, typer.Option(help="A file that keeps the look-alike's records between starts.")
-    ] = None,
-    until_eof: Annotated[bool, typer.Option("--until-eof", help="Stop when standard input ends.", hidden=True)] = False,
-) -> None:
-    """Run a HaloPSA look-alike to try things out on."""
-    settings()
-    host, _, port = bind_to.rpartition(":")
-    if not host or not port.isdigit():
-        stop(f"--bind {bind_to}: must be host:port, for example {SANDBOX_BIND}", 2)
-    asyncio.run(_sandbox((host, int(port)), state, until_eof=until_eof))
 
 
 def demo(
@@ -104,16 +82,4 @@ async def _web(found: Settings, url: str) -> None:
 async def _worker(found: Settings, url: str) -> None:
     stopping = stop_on_signals()
     async with worker_process(found, url):
-        await stopping.wait()
-
-
-async def _sandbox(address: tuple[str, int], state: Path | None, *, until_eof: bool) -> None:
-    stopping = stop_on_signals()
-    listener = bind(address, "--bind")
-    host, port = listener.getsockname()[:2]
-    async with serving(sandbox_app(Sandbox(state_file=state)), listener):
-        typer.echo(json.dumps({"url": f"http://{host}:{port}"}))
-        sys.stdout.flush()
-        if until_eof:
-            asyncio.get_running_loop().add_reader(sys.stdin, stopping.set)
         await stopping.wait()
