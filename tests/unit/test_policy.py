@@ -106,7 +106,7 @@ def test_all_problems_are_named_at_once_with_their_keys() -> None:
     assert "did you mean time_zone?" in found["timezone"]
     assert "did you mean pipeline?" in found["deals.rules[0].pipelines"]
     assert found["churn_client.mode"] == "must be 'auto', 'approve' or 'plan'"
-    assert found["churn_client.assets"] == "'return' needs asset_status beside it"
+    assert found["churn_client.assets"] == "'return' needs asset_status_id beside it"
     assert found["churn_client.final_billing.client"] == "is required"
 
 

@@ -9,12 +9,14 @@ from pydantic import AfterValidator, Field
 from workflows.policy.changes import DealReopened, DepartContact, OnboardContact, ReactivateClient, UpdateClient
 from workflows.policy.churn import ChurnClient
 from workflows.policy.onboarding import Deals, OnboardClient
-from workflows.policy.parts import Section, Text
+from workflows.policy.parts import ListedAs, Section, Text
 from workflows.policy.quality import DataQuality
 from workflows.policy.sources import Source, SourceName
-from workflows.policy.tenant import Clients, Contacts, Halopsa, Names, TicketType
+from workflows.policy.tenant import Clients, Contacts, Halopsa, Names, TypeRules
 
 __all__ = ["ChurnClient", "Deals", "OnboardClient", "Policy"]
+
+TypeKey = Annotated[Text, ListedAs("ticket type")]
 
 
 def _time_zone(name: str) -> str:
@@ -59,7 +61,7 @@ class Policy(Section):
     names: Names = Names()
     clients: Clients = Clients()
     contacts: Contacts = Contacts()
-    ticket_types: dict[Text, TicketType] = Field(default_factory=dict)
+    ticket_types: dict[TypeKey, TypeRules] = Field(default_factory=dict)
     deals: Deals = Deals()
     onboard_client: OnboardClient = OnboardClient()
     churn_client: ChurnClient = ChurnClient()

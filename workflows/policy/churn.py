@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from workflows.policy.parts import Id, Mode, NameOrId, OwnTicket, Section
+from workflows.policy.parts import Agent, Client, Id, Mode, OwnTicket, Section, Status, Team, TicketType
 
 
 class HandOver(Section):
@@ -15,8 +15,8 @@ class HandOver(Section):
         agent: the agent; None leaves them with whom they are.
     """
 
-    team: NameOrId | None = None
-    agent: NameOrId | None = None
+    team: Team | None = None
+    agent: Agent | None = None
 
 
 class ChurnClient(Section):
@@ -38,7 +38,7 @@ class ChurnClient(Section):
         recurring_invoices: whether recurring invoices are only reported, or end.
         final_billing: the ticket for finance; None: finance finds it all in the note on the client.
         reassign_assets_to: the client that assets go to.
-        asset_status: the status that assets get; None leaves it.
+        asset_status_id: HaloPSA's number for the status that assets get; None leaves it.
         assets: whether assets are only reported, set inactive, marked for their return, or given to another client.
         rmm_task: the task for people, where the RMM is one.
         rmm: whether what is to be done in the RMM is only reported, a task for people, or told to a webhook (the
@@ -51,16 +51,16 @@ class ChurnClient(Section):
     max_open_tickets: int = Field(default=1000, ge=0)
     ask_about_child_clients: bool = True
     ask_before_term: bool = True
-    closed_status: NameOrId = "Closed"
+    closed_status: Status = "Closed"
     note_outcome_id: Id = 7
-    closer_agent: NameOrId | None = None
-    keep_types: tuple[NameOrId, ...] = ()
+    closer_agent: Agent | None = None
+    keep_types: tuple[TicketType, ...] = ()
     hand_over: HandOver = HandOver()
     contracts: Literal["end", "report"] = "end"
     recurring_invoices: Literal["report", "end"] = "report"
     final_billing: OwnTicket | None = None
-    reassign_assets_to: NameOrId | None = None
-    asset_status: NameOrId | None = None
+    reassign_assets_to: Client | None = None
+    asset_status_id: Id | None = None
     assets: Literal["report", "retire", "return", "reassign"] = "report"
     rmm_task: OwnTicket | None = None
     rmm: Literal["report", "task", "webhook"] = "report"
@@ -69,7 +69,7 @@ class ChurnClient(Section):
     @field_validator("assets")
     @classmethod
     def _assets_can_be_dealt_with(cls, assets: str, so_far: ValidationInfo) -> str:
-        needed = {"return": "asset_status", "reassign": "reassign_assets_to"}.get(assets)
+        needed = {"return": "asset_status_id", "reassign": "reassign_assets_to"}.get(assets)
         return _given(assets, needed, so_far)
 
     @field_validator("rmm")

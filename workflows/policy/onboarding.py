@@ -5,7 +5,7 @@ from typing import Final, Literal, get_args
 
 from pydantic import Field, model_validator
 
-from workflows.policy.parts import CustomFields, Id, Mode, NameOrId, Section, Text, TicketTemplate
+from workflows.policy.parts import CustomFields, Id, Mode, Section, Sla, Text, TicketTemplate
 
 Kind = Literal["new", "addition", "renewal", "project", "ignore"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
@@ -72,7 +72,7 @@ class DealKind(Section):
     Attributes:
         contract: a contract is made for the deal, the client's one running contract gets the deal's end, or none is
             touched.
-        contract_type: HaloPSA's type of the contract.
+        contract_type_id: HaloPSA's number for the type of contract.
         pdf_template_id: the contract's PDF template.
         billing_period: one of the words of `billing_periods`.
         billing_plan_id: the contract's billing plan.
@@ -82,11 +82,11 @@ class DealKind(Section):
     """
 
     contract: Literal["create", "extend", "none"] = "create"
-    contract_type: NameOrId | None = None
+    contract_type_id: Id | None = None
     pdf_template_id: Id | None = None
     billing_period: Text | None = None
     billing_plan_id: Id | None = None
-    sla: NameOrId | None = None
+    sla: Sla | None = None
     custom_fields: CustomFields = Field(default_factory=dict)
     kickoff: TicketTemplate | None = None
 

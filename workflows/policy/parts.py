@@ -1,6 +1,7 @@
 """What the sections of the policy are made of."""
 
 import re
+from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
@@ -8,6 +9,30 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from workflows.policy.template import check_template
 
 CUSTOM_FIELD: Final = re.compile(r"CF\w+|\d+")
+
+
+ListName = Literal[
+    "agent",
+    "client",
+    "customer group",
+    "customer type",
+    "customer relationship",
+    "SLA",
+    "ticket status",
+    "team",
+    "ticket type",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ListedAs:
+    """Marks what stands in one of HaloPSA's lists.
+
+    Attributes:
+        name: what an entry of the list is.
+    """
+
+    name: ListName
 
 
 def _name_or_id(value: Any) -> int | str:
@@ -34,8 +59,17 @@ def _field_value(value: Any) -> bool | int | float | str:
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Id = Annotated[int, Field(strict=True, ge=1)]
-NameOrId = Annotated[int | str, BeforeValidator(_name_or_id)]
-"""An entry of one of HaloPSA's lists."""
+Listed = BeforeValidator(_name_or_id)
+Agent = Annotated[int | str, Listed, ListedAs("agent")]
+"""Somebody who works in HaloPSA, by name, e-mail address or id; entries of the other lists are called by name or id."""
+Client = Annotated[int | str, Listed, ListedAs("client")]
+CustomerGroup = Annotated[int | str, Listed, ListedAs("customer group")]
+CustomerType = Annotated[int | str, Listed, ListedAs("customer type")]
+Relationship = Annotated[int | str, Listed, ListedAs("customer relationship")]
+Sla = Annotated[int | str, Listed, ListedAs("SLA")]
+Status = Annotated[int | str, Listed, ListedAs("ticket status")]
+Team = Annotated[int | str, Listed, ListedAs("team")]
+TicketType = Annotated[int | str, Listed, ListedAs("ticket type")]
 Template = Annotated[str, AfterValidator(check_template)]
 """Text with places that an event fills: ``Onboarding of {client.name}``."""
 FieldValue = Annotated[bool | int | float | str, BeforeValidator(_field_value)]
@@ -64,11 +98,11 @@ class TicketTemplate(Section):
         fields: further fields by HaloPSA's names, custom ones included.
     """
 
-    ticket_type: NameOrId
+    ticket_type: TicketType
     summary: Annotated[Template, StringConstraints(strip_whitespace=True, min_length=1)]
     details: Template = ""
-    team: NameOrId | None = None
-    agent: NameOrId | None = None
+    team: Team | None = None
+    agent: Agent | None = None
     fields: dict[Text, FieldValue] = Field(default_factory=dict)
 
 
@@ -79,4 +113,4 @@ class OwnTicket(TicketTemplate):
         client: the MSP's own client, under which it is opened.
     """
 
-    client: NameOrId
+    client: Client

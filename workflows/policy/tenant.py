@@ -4,7 +4,19 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, field_validator
 
-from workflows.policy.parts import CUSTOM_FIELD, CustomFields, FieldValue, Id, NameOrId, Section, Text
+from workflows.policy.parts import (
+    CUSTOM_FIELD,
+    Agent,
+    CustomerGroup,
+    CustomerType,
+    CustomFields,
+    FieldValue,
+    Id,
+    Relationship,
+    Section,
+    Status,
+    Text,
+)
 
 NATIVE_KEYS: Final = (
     "ref",
@@ -52,7 +64,7 @@ class Halopsa(Section):
 
     external_key: Annotated[str, AfterValidator(_client_key)] = "ref"
     address_lines: tuple[AddressPart, ...] | None = None
-    customer_group: NameOrId | None = None
+    customer_group: CustomerGroup | None = None
     billing_periods: dict[Text, int] = Field(default_factory=lambda: {"monthly": 2})
 
     @field_validator("address_lines")
@@ -92,10 +104,10 @@ class Clients(Section):
         custom_fields: what custom fields of clients are set to.
     """
 
-    account_managers: dict[Text, NameOrId] = Field(default_factory=dict)
-    default_account_manager: NameOrId | None = None
-    types: dict[Text, NameOrId] = Field(default_factory=dict)
-    relationships: dict[Text, NameOrId] = Field(default_factory=dict)
+    account_managers: dict[Text, Agent] = Field(default_factory=dict)
+    default_account_manager: Agent | None = None
+    types: dict[Text, CustomerType] = Field(default_factory=dict)
+    relationships: dict[Text, Relationship] = Field(default_factory=dict)
     default_type: Text = "Customer"
     custom_fields: CustomFields = Field(default_factory=dict)
 
@@ -112,7 +124,7 @@ class Contacts(Section):
     custom_fields: CustomFields = Field(default_factory=dict)
 
 
-class TicketType(Section):
+class TypeRules(Section):
     """What tickets of one type need.
 
     Attributes:
@@ -123,4 +135,4 @@ class TicketType(Section):
 
     open_fields: dict[Text, FieldValue] = Field(default_factory=dict)
     close_fields: dict[Text, FieldValue] = Field(default_factory=dict)
-    closed_status: NameOrId | None = None
+    closed_status: Status | None = None
