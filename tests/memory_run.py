@@ -110,7 +110,12 @@ class MemoryRun:
 
     @asynccontextmanager
     async def call(
-        self, what: str, *, write: bool, budget_s: float = CALL_BUDGET_S, limited: bool = True  # noqa: ARG002 - the protocol has it
+        self,
+        what: str,
+        *,
+        write: bool,
+        budget_s: float = CALL_BUDGET_S,
+        limited: bool = True,  # noqa: ARG002 - the protocol has it
     ) -> AsyncIterator[MemoryCall]:
         assert self._step, f"{what} outside a step"
         if write:

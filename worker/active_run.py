@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
 from worker import metrics
+from worker.budget import LOOK_EVERY_S, NoRoom, OutsideCall, Permits
 from worker.errors import NeedsOperator, StopRun
 from worker.journal import Journal, Release
 from worker.journal.records import Claim, Failure, StepRecord, iso
@@ -50,23 +51,6 @@ class Cancelled(StopRun):
     """A person has ended the run."""
 
 
-class _Call:
-    """One outside request in flight."""
-
-    def __init__(self) -> None:
-        self.known = False
-        self.too_many = False
-        self.again_after: float | None = None
-
-    def settled(self) -> None:
-        """Say that the outcome is known."""
-        self.known = True
-
-    def refused(self, after: float | None) -> None:
-        """Say that there were too many requests; see `worker.run.Call.refused`."""
-        self.too_many, self.again_after = True, after
-
-
 class ActiveRun:
     """A claimed run: what its workflow holds as `worker.run.Run`."""
 
@@ -78,17 +62,19 @@ class ActiveRun:
         asked: Clocks,
         worker: str,
         stopping: asyncio.Event,
+        permits: Permits | None = None,
         suspend_always: bool = False,
     ) -> None:
         self._journal = journal
         self._claim = claim
         self._worker = worker
         self._stopping = stopping
+        self._permits = permits
         self._suspend_always = suspend_always
         self._met: set[str] = set()
         self._settled: set[str] = set()
         self._holds = claim.holds
-        self._deadlines: dict[_Call, float] = {}
+        self._deadlines: dict[OutsideCall, float] = {}
         self._began = time.monotonic()
         self._confirmed = asked
         self.current_step = START
@@ -201,13 +187,16 @@ class ActiveRun:
     @asynccontextmanager
     async def call(
         self, what: str, *, write: bool, budget_s: float = CALL_BUDGET_S, limited: bool = True
-    ) -> AsyncIterator[_Call]:
+    ) -> AsyncIterator[OutsideCall]:
         """Guard one outside request; see `worker.run.Run.call`."""
         step = _step.get()
         if step is None:
             raise RuntimeError(f"{what} was sent outside a step: outside calls belong into run.step")
+        permits = self._permits if limited else None
+        if permits:
+            await self._take(permits, step, budget_s)
         await (self._announce(step, budget_s) if write else self._check_lease())
-        call = _Call()
+        call = OutsideCall()
         self._deadlines[call] = time.monotonic() + budget_s
         try:
             async with asyncio.timeout(budget_s):
@@ -216,6 +205,13 @@ class ActiveRun:
             del self._deadlines[call]
             if write and call.known:
                 self._settled.add(step)
+        if permits and call.too_many:
+            raise Suspend(self._out_of_budget(await permits.close(call.again_after)))
+
+    async def give_permits_back(self) -> None:
+        """Settle what was reserved of the request budget for a step that did not end."""
+        if self._permits:
+            await self._permits.settle()
 
     async def keep(self) -> None:
         """Renew the lease if a call is in flight within its budget; called now and then by the engine."""
@@ -278,6 +274,19 @@ class ActiveRun:
             waiting = f"an earlier call of step {step!r} to land or die, before it looks whether it was done"
             raise Suspend(Release("waiting", waiting, due=landed, settled=self.settled))
 
+    async def _take(self, permits: Permits, step: str, budget_s: float) -> None:
+        """Take a request out of the budget; where there is no room, the run comes again when there is."""
+        while (no_room := await permits.take(step, budget_s)) is not None:
+            if not permits.beyond_a_window:
+                raise Suspend(self._out_of_budget(no_room))
+            if not self._deadlines:
+                await permits.settle()
+            await self._check_lease()
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    def _out_of_budget(self, no_room: NoRoom) -> Release:
+        return Release("waiting", no_room.text, due=no_room.at, settled=self.settled)
+
     async def _announce(self, step: str, budget_s: float) -> None:
         if self._stopping.is_set():
             raise Suspend(self.interrupted())
@@ -308,7 +317,10 @@ class ActiveRun:
         finished = self.server_now()
         record = StepRecord(started, finished, self._tries(step), self._claim.epoch, result)
         asked = clocks()
-        await self._journal.checkpoint(self._claim, step, record.dump(), history=history, actor=self._worker)
+        sent = self._permits.sent if self._permits else ()
+        await self._journal.checkpoint(self._claim, step, record.dump(), history=history, actor=self._worker, sent=sent)
+        if self._permits:
+            self._permits.step_done(step)
         self._claim.steps[step] = record
         self._claim.intents.pop(step, None)
         self._settled.discard(step)

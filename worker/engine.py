@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 
 from worker import metrics
 from worker.active_run import BETWEEN_STEPS, ActiveRun, Cancelled, Clocks, Suspend, clocks
+from worker.budget import Budget, Permits
 from worker.errors import Fenced, NeedsOperator, NotYet, RetryLater, StoreUnavailable
 from worker.events import Event
 from worker.journal import Journal, Release
@@ -44,6 +45,7 @@ class Engine(Generic[Services]):
         services: makes what a workflow works with, bound to its run.
         worker: this worker's name in journal and logs.
         hydrate: completes the event anew after a retry by hand; see `worker.inbox.Inbox`.
+        budget: limits the requests of all workers; None = without limit.
         suspend_always: every step in a claim of its own, for tests that a run survives being cut anywhere.
     """
 
@@ -55,10 +57,12 @@ class Engine(Generic[Services]):
         *,
         worker: str,
         hydrate: Hydrate,
+        budget: Budget | None = None,
         suspend_always: bool = False,
     ) -> None:
         self._journal = journal
         self._hydrate = hydrate
+        self._budget = budget
         self._suspend_always = suspend_always
         self._workflows = {(workflow.name, workflow.version): workflow for workflow in workflows}
         self._services = services
@@ -102,6 +106,7 @@ class Engine(Generic[Services]):
             asked=asked,
             worker=self._worker,
             stopping=self._stopping,
+            permits=Permits(self._budget, claim) if self._budget else None,
             suspend_always=self._suspend_always,
         )
         self._active.add(run)
@@ -129,6 +134,9 @@ class Engine(Generic[Services]):
             await self._bug(run, claim, bug)
         finally:
             self._active.discard(run)
+            # What cannot be settled counts as sent when it lapses.
+            with contextlib.suppress(StoreUnavailable):
+                await run.give_permits_back()
 
     async def _go_on(self, run: ActiveRun, claim: Claim) -> None:
         workflow = self._workflows.get((claim.workflow, claim.version))

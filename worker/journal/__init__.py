@@ -149,14 +149,31 @@ class Journal:
         answer, *more = await self._scripts.call("intent", claim.run, claim.token, step, budget_ms, self.lease_ms)
         return _owned(answer), (more or [""])[0]
 
-    async def checkpoint(self, claim: Claim, step: str, record: str, *, history: str = "", actor: str = "") -> None:
+    async def checkpoint(
+        self,
+        claim: Claim,
+        step: str,
+        record: str,
+        *,
+        history: str = "",
+        actor: str = "",
+        sent: Sequence[tuple[str, int]] = (),
+    ) -> None:
         """Keep a step's result, and perhaps say something in the run's history.
+
+        Args:
+            claim: whose step it is.
+            step: its id.
+            record: its result and times, as `StepRecord.dump` writes them.
+            history: what to say there; "" = nothing.
+            actor: who says it.
+            sent: the step's reservations in the request budget, with how many requests were sent of each.
 
         Raises:
             Fenced: the run is not ours any more.
         """
         argv = (claim.run, claim.token, step, record, self.lease_ms, shorten(history), actor)
-        _owned(await self._scripts.call("checkpoint", *argv))
+        _owned(await self._scripts.call("checkpoint", *argv, *(part for hold in sent for part in hold)))
 
     async def renew(self, claim: Claim) -> None:
         """Extend the lease.

@@ -82,6 +82,8 @@ class Claim:
         holds: whether it wrote in this stay in its client's queue, and so is not overtaken.
         newer: a run of a later event that had written to the client before this one, which came late.
         rehydrate: whether the event is to be completed anew, after a retry by hand.
+        requests: how many requests it has sent so far out of the request budget.
+        need: how many requests it was refused when it last asked for some; 0 = none since.
         answers: what persons decided, and events that came, by the step that waits for them.
         intents: steps that were about to write, with the time (ms) until which the old call may still land; 0 if
             it was answered.
@@ -101,6 +103,8 @@ class Claim:
     holds: bool
     newer: str | None
     rehydrate: bool
+    requests: int
+    need: int
     keys: list[str]
     steps: dict[str, StepRecord]
     intents: dict[str, int]
@@ -125,6 +129,8 @@ def read_claim(run_id: str, now: int, run: Hash, event: Hash) -> Claim:
         holds=run.get("holds") == "1",
         newer=run.get("newer"),
         rehydrate="rehydrate" in run,
+        requests=int(run.get("requests", "0")),
+        need=int(run.get("need", "0")),
         keys=json.loads(run["keys"]),
         steps=_fields(run, "s:", lambda text: StepRecord(*json.loads(text))),
         intents=_fields(run, "i:", int),

@@ -14,6 +14,8 @@ from worker.errors import StoreUnavailable
 
 SERVER_CLOCK: Final = "local t = redis.call('TIME') return t[1] * 1000 + math.floor(t[2] / 1000)"
 """Lua that gives the server's time in milliseconds."""
+PRELUDES: Final = ("prelude.lua", "budget_prelude.lua")
+"""What stands in front of every script, in this order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +80,12 @@ def _load(redis: Redis, doorbell: Doorbell, clock: str) -> Mapping[str, AsyncScr
         f"local DOORBELL = {_lua(doorbell.payload)}\nlocal QUEUE = {_lua(doorbell.queue)}\n"
         f"local DOORBELL_TTL_MS = {doorbell.ttl_ms}\n"
     )
-    prelude = constants + folder.joinpath("prelude.lua").read_text().replace("--CLOCK--", clock)
+    shared = [folder.joinpath(name).read_text() for name in PRELUDES]
+    prelude = constants + "".join(shared).replace("--CLOCK--", clock)
     return {
         entry.name.removesuffix(".lua"): redis.register_script(prelude + entry.read_text())
         for entry in folder.iterdir()
-        if entry.name.endswith(".lua") and entry.name != "prelude.lua"
+        if entry.name.endswith(".lua") and entry.name not in PRELUDES
     }
 
 
