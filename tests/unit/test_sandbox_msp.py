@@ -18,7 +18,7 @@ SEEDS = (0, 1, 7, 2026)
 GENERAL_USER = "General User"
 LEGAL_FORMS = r"\b(corp|corporation|ltd|limited|llp|plc)\b"
 
-Found = tuple[str, frozenset[int], frozenset[int]]
+Found = tuple[str, frozenset[int], frozenset[int], str]
 
 
 def fresh(dialect: DialectName = "v2") -> Sandbox:
@@ -35,7 +35,6 @@ class Audit:
     def __init__(self, sandbox: Sandbox) -> None:
         self.state = sandbox.state()
         self.clients = {client["id"]: client for client in self.state["Client"]}
-        self.active = [client for client in self.clients.values() if not client["inactive"]]
         self.guide = sandbox.dialect == "guide"
         self.found: list[Found] = []
 
@@ -47,8 +46,8 @@ class Audit:
         self.left_behind()
         return Counter(self.found)
 
-    def note(self, kind: FaultKind, clients: list[int], records: list[int] | None = None) -> None:
-        self.found.append((kind, frozenset(clients), frozenset(records or [])))
+    def note(self, kind: FaultKind, clients: list[int], records: list[int] | None = None, detail: str = "") -> None:
+        self.found.append((kind, frozenset(clients), frozenset(records or []), detail))
 
     def contacts(self) -> None:
         people = [user for user in self.state["Users"] if user["name"] != GENERAL_USER]
@@ -76,13 +75,13 @@ class Audit:
         parent_of = {client["id"]: client["client_to_invoice"] for client in self.clients.values()}
         for client, parent in parent_of.items():
             if parent == client:
-                self.note(FaultKind.PARENT_ITSELF, [client])
+                self.note(FaultKind.HIERARCHY, [client], detail="parent itself")
             elif parent and parent not in self.clients:
-                self.note(FaultKind.PARENT_MISSING, [client])
+                self.note(FaultKind.HIERARCHY, [client], detail="parent missing")
             elif parent and self.clients[parent]["inactive"]:
-                self.note(FaultKind.PARENT_INACTIVE, [client, parent])
+                self.note(FaultKind.HIERARCHY, [client], detail="parent inactive")
         for cycle in {self.cycle_of(client, parent_of) for client in parent_of} - {frozenset()}:
-            self.note(FaultKind.PARENT_CYCLE, list(cycle))
+            self.note(FaultKind.HIERARCHY, list(cycle), detail="cycle")
 
     def cycle_of(self, client: int, parent_of: dict[int, int]) -> frozenset[int]:
         chain = [client]
@@ -118,7 +117,7 @@ def is_running(contract: dict[str, Any]) -> bool:
 
 
 def found(fault: DataFault) -> Found:
-    return fault.kind, frozenset(fault.clients), frozenset(fault.records)
+    return fault.kind, frozenset(fault.clients), frozenset(fault.records), fault.detail
 
 
 @pytest.mark.parametrize("dialect", ["v2", "guide"])

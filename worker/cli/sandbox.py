@@ -135,9 +135,8 @@ def _takes(schema: Mapping[str, Any], defined: Mapping[str, Any]) -> str:
         case {"anyOf": kinds}:
             return "|".join(_takes(kind, defined) for kind in kinds)
         case {"$ref": reference}:
-            return json.dumps(
-                dict.fromkeys(defined[reference.rpartition("/")[2]]["properties"], "…"), ensure_ascii=False
-            )
+            parts = defined[reference.rpartition("/")[2]]["properties"]
+            return "{" + ", ".join(f'"{name}": {_takes(part, defined)}' for name, part in parts.items()) + "}"
         case {"type": "array", "items": items}:
             return f"[{_takes(items, defined)}, …]"
         case {"type": kind, "minimum": low, "maximum": high}:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Literal
 
 from workflows.sandbox.plausible import PlausibleRecords, Term, domain_of
 from workflows.sandbox.sandbox import OWN_CLIENT, UNKNOWN_CLIENT, Sandbox
@@ -14,14 +15,14 @@ class FaultKind(StrEnum):
     NO_CONTACTS = "client-without-contacts"
     NO_EMAIL = "contact-without-email"
     DUPLICATE_NAMES = "duplicate-client-names"
-    PARENT_MISSING = "parent-missing"
-    PARENT_INACTIVE = "parent-inactive"
-    PARENT_ITSELF = "parent-is-itself"
-    PARENT_CYCLE = "parent-cycle"
+    HIERARCHY = "client-hierarchy"
     NO_ACCOUNT_MANAGER = "client-without-account-manager"
     OPEN_TICKETS = "inactive-client-with-open-tickets"
     RUNNING_CONTRACTS = "inactive-client-with-running-contracts"
     RECURRING_INVOICES = "inactive-client-with-recurring-invoices"
+
+
+Detail = Literal["", "parent missing", "parent itself", "parent inactive", "cycle"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +31,15 @@ class DataFault:
 
     Attributes:
         kind: what is wrong.
-        clients: ids of the clients concerned; where the parent is inactive the child's, then the parent's.
+        clients: ids of the clients that it is about: one; both that have one name; all that form a cycle.
         records: ids of the contacts, tickets, contracts or recurring invoices that the kind names, else none.
+        detail: what is wrong in a hierarchy.
     """
 
     kind: FaultKind
     clients: tuple[int, ...]
     records: tuple[int, ...] = ()
+    detail: Detail = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +70,7 @@ _CASES: dict[FaultKind | None, int] = {
     FaultKind.NO_CONTACTS: 3,
     FaultKind.NO_EMAIL: 3,
     FaultKind.DUPLICATE_NAMES: 2 * len(_TWINS),
-    FaultKind.PARENT_MISSING: 2,
-    FaultKind.PARENT_INACTIVE: 2,
-    FaultKind.PARENT_ITSELF: 1,
-    FaultKind.PARENT_CYCLE: 5,
+    FaultKind.HIERARCHY: 2 + 1 + 2 + 2 + 3,
     FaultKind.NO_ACCOUNT_MANAGER: 3,
 }
 _INACTIVE_CASES: dict[FaultKind | None, int] = {
@@ -174,35 +174,33 @@ class _Msp:
 
     def _contracts(self) -> None:
         for company in self._companies:
-            if company.inactive:
-                invoiced = company.fault is FaultKind.RECURRING_INVOICES
-                contract = self._records.contract(company.id, _ENDED)
-                invoice = self._records.recurring_invoice(company.id, contract, enabled=invoiced)
-                if invoiced:
-                    self._note(FaultKind.RECURRING_INVOICES, company.id, records=(invoice,))
-            else:
-                contract = self._records.contract(company.id, self._random.choice(_RUNNING))
-                self._records.recurring_invoice(company.id, contract, enabled=True)
-                if self._random.random() < _OLD_CONTRACT_SHARE:
-                    self._records.contract(company.id, _ENDED)
+            term = _ENDED if company.inactive else self._random.choice(_RUNNING)
+            contract = self._records.contract(company.id, term)
+            forgotten = company.fault is FaultKind.RECURRING_INVOICES
+            enabled = forgotten or not company.inactive
+            invoice = self._records.recurring_invoice(company.id, contract, enabled=enabled)
+            if forgotten:
+                self._note(FaultKind.RECURRING_INVOICES, company.id, records=(invoice,))
+            if not company.inactive and self._random.random() < _OLD_CONTRACT_SHARE:
+                self._records.contract(company.id, _ENDED)
         for company, term in zip(self._having(FaultKind.RUNNING_CONTRACTS), _RUNNING, strict=True):
             self._note(FaultKind.RUNNING_CONTRACTS, company.id, records=(self._records.contract(company.id, term),))
 
     def _faulty_hierarchy(self) -> None:
-        for company in self._having(FaultKind.PARENT_MISSING):
-            self._set_parent(company, _NO_CLIENT + company.id)
-            self._note(FaultKind.PARENT_MISSING, company.id)
-        for company in self._having(FaultKind.PARENT_ITSELF):
-            self._set_parent(company, company.id)
-            self._note(FaultKind.PARENT_ITSELF, company.id)
-        for company, parent in zip(self._having(FaultKind.PARENT_INACTIVE), self._sound(inactive=True), strict=True):
-            self._set_parent(company, parent.id)
-            self._note(FaultKind.PARENT_INACTIVE, company.id, parent.id)
-        ring = self._having(FaultKind.PARENT_CYCLE)
-        for cycle in (ring[:2], ring[2:]):
-            for child, parent in zip(cycle, cycle[1:] + cycle[:1], strict=True):
+        missing, missing_too, own, orphan, orphan_too, *rings = self._having(FaultKind.HIERARCHY)
+        for company in (missing, missing_too):
+            self._wrong_parent(company, _NO_CLIENT + company.id, "parent missing")
+        self._wrong_parent(own, own.id, "parent itself")
+        for company, parent in zip((orphan, orphan_too), self._sound(inactive=True), strict=True):
+            self._wrong_parent(company, parent.id, "parent inactive")
+        for ring in (rings[:2], rings[2:]):
+            for child, parent in zip(ring, ring[1:] + ring[:1], strict=True):
                 self._set_parent(child, parent.id)
-            self._note(FaultKind.PARENT_CYCLE, *(company.id for company in cycle))
+            self._note(FaultKind.HIERARCHY, *(company.id for company in ring), detail="cycle")
+
+    def _wrong_parent(self, company: _Company, parent: int, detail: Detail) -> None:
+        self._set_parent(company, parent)
+        self._note(FaultKind.HIERARCHY, company.id, detail=detail)
 
     def _sound_hierarchy(self) -> None:
         """Give one client three children, and one of them a child of its own."""
@@ -238,5 +236,5 @@ class _Msp:
     def _sound(self, *, inactive: bool) -> list[_Company]:
         return [company for company in self._companies if company.fault is None and company.inactive is inactive]
 
-    def _note(self, kind: FaultKind, *clients: int, records: tuple[int, ...] = ()) -> None:
-        self._faults.append(DataFault(kind, clients, records))
+    def _note(self, kind: FaultKind, *clients: int, records: tuple[int, ...] = (), detail: Detail = "") -> None:
+        self._faults.append(DataFault(kind, clients, records, detail))
