@@ -26,8 +26,8 @@ from workflows.ensure import (
     remark_all,
 )
 from workflows.halopsa import Halo
-from workflows.halopsa.client import Collection
-from workflows.halopsa.models import R, Record
+from workflows.halopsa.collection import Collection
+from workflows.halopsa.models import Numbered, Record
 from workflows.msp import Msp
 
 
@@ -131,26 +131,24 @@ async def verify_onboarding(halo: Halo, made: Made) -> Verified | None:
         )
     retired = await _retire(halo.contacts, contacts, made.contacts, contact_key, inactive=True)
     retired += await _retire(halo.contracts, contracts, made_contracts, lambda row: row.ref.strip(), active=False)
-    if any(site.in_doubt for site in made.sites[1:]):
+    if any(site.in_doubt for site in made.sites):
         sites = await halo.sites.find(client_id=client_id)
-        retired += await _retire(
-            halo.sites, sites, made.sites[1:], lambda row: normalised_name(row.name), inactive=True
-        )
+        retired += await _retire(halo.sites, sites, made.sites, lambda row: normalised_name(row.name), inactive=True)
     if any(asset.in_doubt for asset in made.assets):
         assets = await halo.assets.find(client_id=client_id)
         retired += await _retire(halo.assets, assets, made.assets, lambda row: row.tag, inactive=True)
     if made.client.in_doubt:
         clients = await halo.clients.find()
         aside = f"{made.client.name} (double of {client_id})"
-        retired += await _retire(halo.clients, clients, [made.client], client_key, inactive=True, ref="", name=aside)
+        retired += await _retire(halo.clients, clients, [made.client], client_key, inactive=True, key="", name=aside)
     return Verified(retired=retired)
 
 
 async def _retire(
-    collection: Collection[R],
-    rows: Sequence[R],
+    collection: Collection[Numbered],
+    rows: Sequence[Numbered],
     kept: Sequence[Ensured],
-    identity: Callable[[R], Hashable],
+    identity: Callable[[Numbered], Hashable],
     **change: bool | str,
 ) -> list[str]:
     """Set inactive what an unknown outcome made beside a record that is kept.

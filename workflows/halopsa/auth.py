@@ -23,7 +23,6 @@ class Tokens:
     """The process's access token.
 
     Args:
-        http: reaches HaloPSA without a token; its base address is HaloPSA's.
         client_id: of the API application.
         client_secret: of the API application.
         scope: what to ask for, separated by blanks.
@@ -34,7 +33,6 @@ class Tokens:
 
     def __init__(
         self,
-        http: httpx.AsyncClient,
         *,
         client_id: str,
         client_secret: str,
@@ -43,7 +41,6 @@ class Tokens:
         tenant: str | None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._http = http
         self._form = {
             "grant_type": "client_credentials",
             "client_id": client_id,
@@ -57,10 +54,11 @@ class Tokens:
         self._token = ""
         self._renew_at = 0.0
 
-    async def current(self, *, refused: str | None = None) -> str:
+    async def current(self, http: httpx.AsyncClient, *, refused: str | None = None) -> str:
         """Return a token that should be good; whoever comes while one is fetched waits for that one.
 
         Args:
+            http: reaches HaloPSA without a token; its base address is HaloPSA's.
             refused: a token that HaloPSA has just refused.
 
         Raises:
@@ -69,14 +67,14 @@ class Tokens:
         """
         async with self._lock:
             if self._token in ("", refused) or self._clock() >= self._renew_at:
-                await self._sign_in()
+                await self._sign_in(http)
             return self._token
 
-    async def _sign_in(self) -> None:
+    async def _sign_in(self, http: httpx.AsyncClient) -> None:
         try:
-            url, params = await self._endpoint()
-            response = await self._http.post(url, params=params, data=self._form)
-        except httpx.RequestError as error:
+            url, params = await self._endpoint(http)
+            response = await http.post(url, params=params, data=self._form)
+        except (httpx.RequestError, TimeoutError) as error:
             raise HaloUnavailable(f"HaloPSA's sign-in did not answer: {error!r}") from error
         answer = _object(response)
         if not response.is_success or not isinstance(answer.get("access_token"), str):
@@ -85,12 +83,12 @@ class Tokens:
         self._token = answer["access_token"]
         self._renew_at = self._clock() + max(life - RENEW_BEFORE_S, life * 0.9)
 
-    async def _endpoint(self) -> tuple[str, dict[str, str]]:
+    async def _endpoint(self, http: httpx.AsyncClient) -> tuple[str, dict[str, str]]:
         """Find where tokens are given: as set, else as HaloPSA's ``authinfo`` says, else beside HaloPSA."""
         auth_url, tenant = self._auth_url, self._tenant
         if auth_url is None:
-            told = _object(await self._http.get("/api/authinfo"))
-            auth_url = _trusted(told.get("auth_url"), self._http.base_url) or "/auth"
+            told = _object(await http.get("/api/authinfo"))
+            auth_url = _trusted(told.get("auth_url"), http.base_url) or "/auth"
             tenant = tenant or told.get("tenant_id")
         url = auth_url.rstrip("/")
         return (url if url.endswith("/token") else f"{url}/token"), {"tenant": str(tenant)} if tenant else {}
@@ -100,18 +98,23 @@ class BearerAuth(httpx.Auth):
     """Signs requests with the process's token; a refused token is renewed once and the request sent once more.
 
     HaloPSA also answers 401 for a missing permission, so a second 401 is final.
+
+    Args:
+        tokens: the process's.
+        http: reaches HaloPSA's sign-in; its requests are guarded like those that it signs.
     """
 
-    def __init__(self, tokens: Tokens) -> None:
+    def __init__(self, tokens: Tokens, http: httpx.AsyncClient) -> None:
         self._tokens = tokens
+        self._http = http
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
         """Send the request with a token, and again with a new one if that is refused."""
-        token = await self._tokens.current()
+        token = await self._tokens.current(self._http)
         request.headers["Authorization"] = f"Bearer {token}"
         response = yield request
         if response.status_code == HTTPStatus.UNAUTHORIZED:
-            token = await self._tokens.current(refused=token)
+            token = await self._tokens.current(self._http, refused=token)
             request.headers["Authorization"] = f"Bearer {token}"
             yield request
 

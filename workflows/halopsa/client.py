@@ -1,18 +1,25 @@
 """HaloPSA's API as steps use it."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Final
 
 import httpx
 
 from worker.run import CALL_BUDGET_S, Guard
 from workflows.halopsa.auth import BearerAuth, Tokens
+from workflows.halopsa.clients import Clients
 from workflows.halopsa.collection import Collection, Memory
 from workflows.halopsa.connections import Connections
-from workflows.halopsa.dialects import V2, Dialect
+from workflows.halopsa.dialects import DIALECTS, Dialect, key_place
+from workflows.halopsa.models import CustomField, LookupValue
 from workflows.halopsa.transport import FencedTransport
 
 __all__ = ["Collection", "Halo", "HaloConnection"]
+
+COUNTRIES: Final = 74
+CLIENT_FIELDS: Final = 2
 
 
 class Halo:
@@ -35,22 +42,55 @@ class Halo:
         closer_agent_id: int | None = None,
     ) -> None:
         self._guard = guard
+        self._http = http
+        self._dialect = dialect
         self._memory = memory
         self.closer_agent_id = closer_agent_id
-        self.clients = Collection(http, dialect.clients, memory)
+        self.clients = Clients(http, dialect.clients, memory, self.custom_fields)
         self.sites = Collection(http, dialect.sites, memory)
         self.contacts = Collection(http, dialect.contacts, memory)
         self.contracts = Collection(http, dialect.contracts, memory)
         self.tickets = Collection(http, dialect.tickets, memory)
+        self.opportunities = Collection(http, dialect.opportunities, memory)
         self.actions = Collection(http, dialect.actions, memory)
         self.assets = Collection(http, dialect.assets, memory)
         self.recurring_invoices = Collection(http, dialect.recurring_invoices, memory)
         self.notes = Collection(http, dialect.notes, memory)
+        self.external_links = Collection(http, dialect.external_links, memory)
+        self.webhooks = Collection(http, dialect.webhooks, memory)
+        self.webhook_events = Collection(http, dialect.webhook_events, memory)
         self.agents = Collection(http, dialect.agents, memory)
         self.signed_in = Collection(http, dialect.signed_in, memory)
+        self.teams = Collection(http, dialect.teams, memory)
         self.statuses = Collection(http, dialect.statuses, memory)
-        self.countries = Collection(http, dialect.countries, memory)
+        self.ticket_types = Collection(http, dialect.ticket_types, memory)
+        self.outcomes = Collection(http, dialect.outcomes, memory)
+        self.slas = Collection(http, dialect.slas, memory)
+        self.priorities = Collection(http, dialect.priorities, memory)
+        self.currencies = Collection(http, dialect.currencies, memory)
         self.asset_types = Collection(http, dialect.asset_types, memory)
+        self.top_levels = Collection(http, dialect.top_levels, memory)
+
+    async def lookup(self, number: int) -> list[LookupValue]:
+        """List the entries of one of HaloPSA's lookups (`COUNTRIES`, …).
+
+        Raises:
+            HaloUnavailable: HaloPSA cannot be asked now.
+            HaloRefused: it refuses.
+        """
+        entity = replace(self._dialect.lookups, listing={"lookupid": str(number)})
+        entries = await Collection(self._http, entity, self._memory).find()
+        return [entry for entry in entries if entry.lookup_id in (0, number)]
+
+    async def custom_fields(self, kind: int = CLIENT_FIELDS) -> list[CustomField]:
+        """List the custom fields of one kind of record; HaloPSA's number for clients is `CLIENT_FIELDS`.
+
+        Raises:
+            HaloUnavailable: HaloPSA cannot be asked now.
+            HaloRefused: it refuses.
+        """
+        entity = replace(self._dialect.custom_fields, listing={"typeid": str(kind)})
+        return await Collection(self._http, entity, self._memory).find()
 
     @property
     def in_doubt(self) -> bool:
@@ -69,6 +109,11 @@ class HaloConnection:
         tenant: the tenant's name where the authorisation server serves several.
         scope: what to ask for, separated by blanks.
         closer_agent_id: see `Halo`.
+        dialect: whose names are spoken, by a name of `DIALECTS`.
+        key: where clients bear the CRM's key: one of their fields, a custom field's name (``CF…``) or id, ``notes``;
+            None = the dialect's own place.
+        address: the part of an address (line1, line2, city, region, country) → the line on which it stands; None = the
+            dialect's own.
         transport: sends the requests; None opens network connections.
         clock: returns seconds that never go back.
     """
@@ -83,14 +128,15 @@ class HaloConnection:
         tenant: str | None = None,
         scope: str = "all",
         closer_agent_id: int | None = None,
+        dialect: str = "v2",
+        key: str | None = None,
+        address: Mapping[str, str] | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._url = url.rstrip("/")
         self._transport = transport or Connections()
-        self._sign_in = httpx.AsyncClient(base_url=self._url, transport=self._transport, timeout=CALL_BUDGET_S)
-        tokens = Tokens(
-            self._sign_in,
+        self._tokens = Tokens(
             client_id=client_id,
             client_secret=client_secret,
             scope=scope,
@@ -98,20 +144,25 @@ class HaloConnection:
             tenant=tenant,
             clock=clock,
         )
-        self._auth = BearerAuth(tokens)
+        self._dialect = DIALECTS[dialect](key_place(key) if key else None, address)
         self._memory = Memory(clock)
         self._closer_agent_id = closer_agent_id
 
     def for_run(self, guard: Guard) -> Halo:
         """Give a run, or other work with a guard, its own access; cheap, because connections and token are shared."""
+        sign_in = httpx.AsyncClient(
+            base_url=self._url,
+            transport=FencedTransport(guard, self._transport, writes=False),
+            timeout=CALL_BUDGET_S,
+        )
         http = httpx.AsyncClient(
             base_url=f"{self._url}/api",
             transport=FencedTransport(guard, self._transport),
-            auth=self._auth,
+            auth=BearerAuth(self._tokens, sign_in),
             timeout=CALL_BUDGET_S,
         )
-        return Halo(guard, http, V2, self._memory, self._closer_agent_id)
+        return Halo(guard, http, self._dialect, self._memory, self._closer_agent_id)
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._sign_in.aclose()
+        await self._transport.aclose()

@@ -41,6 +41,10 @@ class Collection(Generic[R]):
         self._entity = entity
         self._memory = memory
 
+    def has(self, name: str) -> bool:
+        """Whether HaloPSA keeps the field of this name in this dialect."""
+        return self._entity.has(name)
+
     async def find(self, **same: int) -> list[R]:
         """Find all records, inactive ones included; of tickets only the open ones.
 
@@ -52,15 +56,23 @@ class Collection(Generic[R]):
             HaloUnavailable: HaloPSA cannot be asked now, or gave an incomplete list.
             HaloRefused: it refuses.
         """
-        entity = self._entity
-        name = f"{entity.path} {entity.listing}"
-        if entity.reference and (known := self._memory.recall(name)) is not None:
+        names = {field: self._entity.fields[field] for field in same}
+        rows = await self._listed({name: str(same[field]) for field, name in names.items() if name})
+        return [row for row in rows if all(getattr(row, field) == value for field, value in same.items())]
+
+    async def _listed(self, wanted: Mapping[str, str]) -> list[R]:
+        """List all records, or remember them where administrators rarely change them."""
+        params = {**self._entity.listing, **wanted}
+        name = f"{self._entity.path}?{httpx.QueryParams(params)}"
+        if self._entity.reference and (known := self._memory.recall(name)) is not None:
             return known
-        wanted = {entity.fields[field]: str(value) for field, value in same.items()}
-        records = [entity.read(row) for row in await self._rows({**entity.listing, **wanted})]
-        if entity.reference:
+        try:
+            records = [self._entity.read(row) for row in await self._rows(params)]
+        except ValidationError as error:
+            raise HaloUnavailable(f"HaloPSA listed something else than records at {self._entity.path}") from error
+        if self._entity.reference:
             self._memory.keep(name, records)
-        return [record for record in records if all(getattr(record, field) == same[field] for field in same)]
+        return records
 
     async def get(self, record_id: int) -> R:
         """Read one record.
@@ -130,7 +142,8 @@ class Collection(Generic[R]):
             HaloRefused: it refuses; some of them may be changed.
         """
         bodies = [{"id": record_id, **self._entity.write(values)} for record_id, values in changes.items()]
-        return {record.id: record for record in await self._post_many(bodies) if record.id in changes}
+        shown = {record.id: record for record in await self._post_many(bodies)}
+        return {record_id: shown[record_id] for record_id in changes if record_id in shown}
 
     async def _post(self, values: Mapping[str, Any], **identity: int) -> Any:
         # HaloPSA takes arrays only, also for one record.

@@ -1,10 +1,10 @@
 """HaloPSA's records as the workflows read them, under the field's own names."""
 
 import re
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any, Final, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from worker.events import read_time
 
@@ -24,20 +24,64 @@ def whole_number(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+def moment(value: Any) -> datetime | None:
+    """Read a HaloPSA time, which is UTC where it names no zone; None for "never" and for what is no time."""
+    at = read_time(value)
+    return at if at and at.year >= FIRST_REAL_YEAR else None
+
+
 def day(value: Any) -> date | None:
     """Read a HaloPSA date (``2026-12-31T00:00:00``); None for "never" and for what is no date."""
-    moment = read_time(value)
-    return moment.date() if moment and moment.year >= FIRST_REAL_YEAR else None
+    at = moment(value)
+    return at.date() if at else None
+
+
+def code(value: Any) -> str:
+    """Read a code that may be no number: a country's, a currency's, a GUID."""
+    return str(whole_number(value))
+
+
+def custom_fields(value: Any) -> dict[str, Any]:
+    """Read HaloPSA's custom fields: each value under the field's name and under its id."""
+    if isinstance(value, dict):
+        return value
+    named = [(entry.get("value"), entry.get("id"), entry.get("name")) for entry in _objects(value)]
+    return {str(whole_number(name)): held for held, *names in named for name in names if name}
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+
+
+def without_nulls(values: Any) -> Any:
+    """Leave out what is null, so that it gets its default."""
+    return {name: value for name, value in values.items() if value is not None} if isinstance(values, dict) else values
+
+
+def allowed_statuses(value: Any) -> list[Any]:
+    """Read the status ids out of a ticket type's ``allowed_status``."""
+    return [entry.get("status_id") for entry in _objects(value)] or value
 
 
 Id = Annotated[int, BeforeValidator(whole_number)]
+Code = Annotated[str, BeforeValidator(code)]
 Day = Annotated[date | None, BeforeValidator(day)]
+Moment = Annotated[datetime | None, BeforeValidator(moment)]
+CustomFields = Annotated[dict[str, Any], BeforeValidator(custom_fields)]
 
 
-class Record(BaseModel):
-    """One record: names that are not listed are ignored, null stands for the default."""
+class Row(BaseModel):
+    """One row: names that are not listed are ignored, null stands for the default."""
 
     model_config = ConfigDict(frozen=True, coerce_numbers_to_str=True)
+
+    id: int | str
+
+    _without_nulls = model_validator(mode="before")(without_nulls)
+
+
+class Record(Row):
+    """One record with a number."""
 
     id: Id
     inactive: bool = False
@@ -47,50 +91,110 @@ class Record(BaseModel):
         """Whether the record is neither retired nor left."""
         return not self.inactive
 
-    @model_validator(mode="before")
-    @classmethod
-    def _without_nulls(cls, values: dict[str, Any]) -> dict[str, Any]:
-        return {name: value for name, value in values.items() if value is not None}
 
-
-R = TypeVar("R", bound=Record)
+R = TypeVar("R", bound=Row)
+Numbered = TypeVar("Numbered", bound=Record)
 
 
 class Client(Record):
-    """A client; `main_site_id` is missing (0) in listings."""
+    """A client (HaloPSA's screens: customer).
+
+    Attributes:
+        key: the CRM's key.
+        notes: without the key, where the notes hold it.
+        group_id: the customer group (HaloPSA: top level).
+        parent_id: the client above it, where the dialect has such a thing.
+        invoice_to: the client that pays; 0 = itself.
+        main_site_id: missing (0) in listings.
+        type_id: the customer type.
+        account_manager_id: an agent.
+        stopped: the reason for which the account is on stop; 0 = it is not.
+    """
 
     name: str = ""
-    ref: str = ""
-    toplevel_id: Id = 0
+    key: str = ""
+    notes: str = ""
+    website: str = ""
+    email: str = ""
+    phone: str = ""
+    accounts_email: str = ""
+    group_id: Id = 0
+    parent_id: Id = 0
+    invoice_to: Id = 0
     main_site_id: Id = 0
+    type_id: Id = 0
+    account_manager_id: Id = 0
+    payment_terms_days: Id = 0
+    currency: str = ""
+    tax_number: str = ""
+    vip: bool = False
+    stopped: Id = 0
+    open_tickets: Id = 0
+    custom_fields: CustomFields = Field(default_factory=dict)
 
 
 class Site(Record):
-    """A site of a client."""
+    """A site of a client; listings lack the address."""
 
     name: str = ""
     client_id: Id = 0
+    main: bool = False
+    phone: str = ""
+    line1: str = ""
+    line2: str = ""
+    city: str = ""
+    region: str = ""
+    postcode: str = ""
+    country: str = ""
+    country_code: Code = ""
 
 
 class Contact(Record):
-    """A contact (HaloPSA: user) at a site."""
+    """A contact (HaloPSA: user) at a site.
+
+    Attributes:
+        main: whether it is its site's main contact.
+        portal_access: HaloPSA's level of access to the portal; 0 = none.
+    """
 
     name: str = ""
+    first_name: str = ""
+    last_name: str = ""
     email: str = ""
+    phone: str = ""
+    mobile: str = ""
+    job_title: str = ""
     client_id: Id = 0
     site_id: Id = 0
+    vip: bool = False
+    main: bool = False
+    portal_access: Id = 0
 
 
 class Contract(Record):
-    """A contract (HaloPSA: agreement); `rolling` is unknown (None) in listings."""
+    """A contract (HaloPSA's screens: agreement); `rolling` is unknown (None) in listings.
+
+    Attributes:
+        ref: the deal's id.
+        ref_extra: HaloPSA's own number.
+        warning: what HaloPSA remarks on a write that it accepted.
+    """
 
     ref: str = ""
+    ref_extra: str = ""
     client_id: Id = 0
+    site_id: Id = 0
     start: Day = None
     end: Day = None
     rolling: bool | None = None
+    term_months: Id = 0
     active: bool = True
     expired: bool = False
+    type_id: Id = 0
+    type_name: str = ""
+    billing_period_id: Id = 0
+    sla_id: Id = 0
+    warning: str = ""
 
     @property
     def in_use(self) -> bool:
@@ -99,14 +203,35 @@ class Contract(Record):
 
 
 class Ticket(Record):
-    """A ticket."""
+    """A ticket; an opportunity is one too.
 
+    Attributes:
+        team: by its name.
+        approval_status: HaloPSA's number for where an approval stands.
+        value: of an opportunity.
+    """
+
+    summary: str = ""
     client_id: Id = 0
+    site_id: Id = 0
+    user_id: Id = 0
     status_id: Id = 0
     type_id: Id = 0
     agent_id: Id = 0
+    team: str = ""
     parent_id: Id = 0
+    children: Id = 0
+    contract_id: Id = 0
     closed: bool = False
+    opened_at: Moment = None
+    closed_at: Moment = None
+    updated_at: Moment = None
+    approval_status: Id = 0
+    company_name: str = ""
+    contact_name: str = ""
+    contact_email: str = ""
+    value: float = 0.0
+    custom_fields: CustomFields = Field(default_factory=dict)
 
 
 class Action(Record):
@@ -114,21 +239,28 @@ class Action(Record):
 
     ticket_id: Id = 0
     note: str = ""
+    hidden: bool = False
 
 
 class Asset(Record):
     """A device or other asset (HaloPSA names it by its inventory number)."""
 
     tag: str = ""
+    type_id: Id = 0
+    status_id: Id = 0
     client_id: Id = 0
     site_id: Id = 0
+    contract_id: Id = 0
 
 
 class RecurringInvoice(Record):
-    """An invoice that HaloPSA repeats."""
+    """An invoice that HaloPSA repeats; it stands apart from the contract that it bills."""
 
     client_id: Id = 0
+    contract_id: Id = 0
     contract_ref: str = ""
+    start: Day = None
+    end: Day = None
     next_on: Day = None
     disabled: bool = False
 
@@ -145,10 +277,101 @@ class Agent(Record):
 
     name: str = ""
     email: str = ""
+    team: str = ""
     disabled: bool = False
+    is_api: bool = False
 
 
 class Choice(Record):
-    """One entry of a list that HaloPSA's administrators keep: a status, a country, an asset type."""
+    """One entry of a list that HaloPSA's administrators keep: a status, a team, an asset type."""
 
     name: str = ""
+
+
+class LookupValue(Row):
+    """One entry of a lookup; its id need not be a number, as a country's."""
+
+    id: Code
+    name: str = ""
+    lookup_id: Id = 0
+
+
+class Currency(Choice):
+    """A currency with its ISO code."""
+
+    code: str = ""
+
+
+class Priority(Choice):
+    """A priority of one SLA; `id` is the number that tickets take and may come again under another SLA."""
+
+    sla_id: Id = 0
+    hidden: bool = False
+
+
+class TypeField(BaseModel):
+    """One field of a ticket type, under HaloPSA's own names.
+
+    Attributes:
+        fieldid: the field itself.
+        technew: HaloPSA's number for how the field stands for agents on a new ticket.
+        techdetail: the same for a ticket that is there.
+        fieldinfo: the field as administrators set it up (``mandatory``, ``label``, …).
+    """
+
+    fieldid: Id = 0
+    fieldname: str = ""
+    technew: Id = 0
+    techdetail: Id = 0
+    fieldinfo: dict[str, Any] = Field(default_factory=dict)
+
+    _without_nulls = model_validator(mode="before")(without_nulls)
+
+
+class TicketType(Choice):
+    """A ticket type and what it asks of its tickets; only a single read has `fields` and `allowed_status_ids`."""
+
+    initial_status_id: Id = 0
+    mandatory_fields: bool = False
+    children_first: bool = False
+    approval_process_id: Id = 0
+    allowed_status_ids: Annotated[list[Id], BeforeValidator(allowed_statuses)] = Field(default_factory=list)
+    fields: list[TypeField] = Field(default_factory=list)
+
+
+class CustomField(Choice):
+    """A custom field as HaloPSA's administrators set it up: `name` is the API's (CF…), `label` the screen's."""
+
+    label: str = ""
+
+
+class ExternalLink(Record):
+    """What a record is called in another system."""
+
+    table_id: Id = 0
+    module_id: Id = 0
+    record_id: Id = 0
+    third_party_id: str = ""
+    third_party_name: str = ""
+
+
+class Webhook(Row):
+    """A subscription by which HaloPSA sends events."""
+
+    id: Code
+    name: str = ""
+    url: str = ""
+    active: bool = True
+    disabled: bool = False
+    last_status: Id = 0
+
+
+class WebhookEvent(Row):
+    """One delivery in a webhook's log; `entity_id` is the record that it was about."""
+
+    id: Code
+    webhook_id: Code = ""
+    at: Moment = None
+    status: Id = 0
+    entity_id: Id = 0
+    body: str = ""

@@ -1,0 +1,43 @@
+"""Contacts: found by their e-mail address or name, else made."""
+
+from workflows import canonical
+from workflows.canonical import normalised_name
+from workflows.ensure.ensured import ClientRef, Ensured, Skippable, eldest, must_look
+from workflows.halopsa import Halo
+from workflows.halopsa.models import Contact
+
+
+async def ensure_contact(
+    halo: Halo, client: ClientRef, site_id: int, contact: canonical.Contact, *, main: bool
+) -> Skippable:
+    """Find a contact by its key within the client, or make it; one that was inactive becomes active.
+
+    Neither portal access nor a welcome e-mail is asked for.
+    """
+    if must_look(halo, client):
+        rows = await halo.contacts.find(client_id=client.id)
+        known = [row for row in rows if contact_key(row) == contact.key]
+        if known:
+            match = eldest(known)
+            if match.inactive:
+                await halo.contacts.update(match.id, inactive=False)
+            return Ensured(id=match.id, in_doubt=halo.in_doubt)
+    made = await halo.contacts.create(
+        name=contact.name,
+        client_id=client.id,
+        site_id=site_id,
+        first_name=contact.first_name,
+        last_name=contact.last_name,
+        email=contact.email,
+        phone=contact.phone,
+        mobile=contact.mobile,
+        job_title=contact.job_title,
+        vip=contact.vip,
+        main=main,
+    )
+    return Ensured(id=made.id, created=True, in_doubt=halo.in_doubt)
+
+
+def contact_key(row: Contact) -> str:
+    """Return what tells a contact of HaloPSA from its client's others, as `canonical.Contact.key` does."""
+    return row.email.strip().casefold() or normalised_name(row.name)

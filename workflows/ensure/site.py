@@ -1,0 +1,71 @@
+"""Sites: the main one adopted where HaloPSA made it, further ones found by name, else made."""
+
+from typing import Any
+
+from workflows import canonical
+from workflows.canonical import normalised_name
+from workflows.ensure.choices import named
+from workflows.ensure.ensured import ClientRef, Ensured, Skippable, eldest, must_look
+from workflows.halopsa import Halo, HaloRefused
+from workflows.halopsa.client import COUNTRIES
+
+
+async def ensure_main_site(halo: Halo, client: ClientRef, site: canonical.Site | None, phone: str | None) -> Ensured:
+    """Give the client's main site its name, address and telephone number.
+
+    HaloPSA makes a client's first site itself, so that one is adopted. A site of the wanted name is taken for it too;
+    one is made only where there is none.
+    """
+    site_id = client.main_site_id
+    if not site_id or must_look(halo, client):
+        site_id = await _main_site_id(halo, client, site.name if site else "")
+    wanted, remarks = await _site_fields(halo, site, phone)
+    if not site_id:
+        made = await halo.sites.create(**{"name": "Main", **wanted}, client_id=client.id, main=True)
+        return Ensured(id=made.id, created=True, in_doubt=halo.in_doubt, remarks=remarks)
+    # An address that the event does not give says nothing about the one that a known client has.
+    if site or (client.undisputed and phone):
+        await halo.sites.update(site_id, **wanted)
+    # Under a client of its own this run alone can have made the site that it found.
+    may_be_double = halo.in_doubt and client.created and not client.main_site_id
+    return Ensured(id=site_id, in_doubt=may_be_double, remarks=remarks)
+
+
+async def ensure_site(halo: Halo, client: ClientRef, site: canonical.Site) -> Skippable:
+    """Find a further site by its name within the client, or make it."""
+    if must_look(halo, client):
+        rows = await halo.sites.find(client_id=client.id)
+        known = [row for row in rows if normalised_name(row.name) == normalised_name(site.name)]
+        if known:
+            return Ensured(id=eldest(known).id, in_doubt=halo.in_doubt)
+    wanted, remarks = await _site_fields(halo, site)
+    made = await halo.sites.create(**wanted, client_id=client.id)
+    return Ensured(id=made.id, created=True, in_doubt=halo.in_doubt, remarks=remarks)
+
+
+async def _site_fields(
+    halo: Halo, site: canonical.Site | None, phone: str | None = None
+) -> tuple[dict[str, Any], list[str]]:
+    if site is None:
+        return {"phone": phone}, []
+    country_code, remarks = await _country_code(halo, site.country)
+    fields = site.model_dump(include={"name", "line1", "line2", "city", "region", "postcode", "country"})
+    return {**fields, "phone": site.phone or phone, "country_code": country_code}, remarks
+
+
+async def _country_code(halo: Halo, country: str | None) -> tuple[str | None, list[str]]:
+    if country is None or not halo.sites.has("country_code"):
+        return None, []
+    try:
+        match = named(await halo.lookup(COUNTRIES), country)
+    except HaloRefused as refusal:
+        return None, [f"country {country} not set: {refusal.what}"]
+    return (match.id, []) if match else (None, [f"country {country} not set: HaloPSA's list does not have it"])
+
+
+async def _main_site_id(halo: Halo, client: ClientRef, name: str) -> int:
+    rows = [row for row in await halo.sites.find(client_id=client.id) if not row.inactive]
+    namesakes = [row for row in rows if normalised_name(row.name) == normalised_name(name)]
+    if namesakes or not client.main_site_id:
+        return eldest(namesakes or [row for row in rows if row.main] or rows).id if rows else 0
+    return client.main_site_id
