@@ -99,9 +99,28 @@ async def test_a_post_answers_the_last_object_only(halo: HaloCaller) -> None:
     assert [client["name"] for client in both] == ["Three", "Four"]
 
 
-async def test_what_stood_before_a_refused_element_stays(halo: HaloCaller) -> None:
-    await halo.post("Client", {"name": "One"}, {"website": "x"}, status=400)
-    assert (await halo.get("Client", search="One"))["record_count"] == 1
+async def test_a_refused_element_undoes_the_whole_request(halo: HaloCaller, acme: int) -> None:
+    before = halo.sandbox.state()
+    await halo.post("Client", {"name": "One"}, {"id": acme, "name": "Changed"}, {"website": "x"}, status=400)
+    assert halo.sandbox.state() == before
+    assert (await halo.get("Site", client_id=acme))["record_count"] == 1
+
+
+async def test_or_what_stood_before_it_stays(halo: HaloCaller) -> None:
+    halo.sandbox.faults.array_refusal = "partial"
+    await halo.post("Client", {"name": "One"}, {"website": "x"}, {"name": "Two"}, status=400)
+    assert [client["name"] for client in halo.sandbox.state()["Client"][2:]] == ["One"]
+
+
+async def test_arrays_may_be_capped_or_not_taken_at_all(halo: HaloCaller) -> None:
+    three = [{"name": name} for name in ("One", "Two", "Three")]
+    halo.sandbox.faults.array_cap = 2
+    assert "at most 2" in await halo.post("Client", *three, status=400)
+    await halo.post("Client", *three[:2])
+    halo.sandbox.faults.arrays = False
+    assert "at most 1" in await halo.post("Client", *three[:2], status=400)
+    await halo.post("Client", three[2])
+    assert len(halo.sandbox.state()["Client"]) == 5
 
 
 async def test_custom_fields_are_kept_by_their_set_up_names_only(halo: HaloCaller) -> None:

@@ -4,7 +4,7 @@ It knows nothing of the HaloPSA client in `workflows.halopsa`, so that the two c
 """
 
 from workflows.sandbox.app import sandbox_app
-from workflows.sandbox.faults import Faults, RateLimit
+from workflows.sandbox.faults import Faults, RateLimit, Role
 from workflows.sandbox.sandbox import Sandbox
 
-__all__ = ["Faults", "RateLimit", "Sandbox", "sandbox_app"]
+__all__ = ["Faults", "RateLimit", "Role", "Sandbox", "sandbox_app"]

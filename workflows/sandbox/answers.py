@@ -1,7 +1,8 @@
 """What the look-alikes send back."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 JSON = "application/json; charset=utf-8"
@@ -15,11 +16,13 @@ class Answer:
         status: the HTTP status.
         body: the bytes of the body.
         content_type: of a body that is not empty.
+        headers: further ones.
     """
 
     status: int
     body: bytes = b""
     content_type: str = JSON
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Refused(Exception):

@@ -14,11 +14,12 @@ from workflows.sandbox.sandbox import Sandbox
 
 
 def control_routes(sandbox: Sandbox) -> list[Route]:
-    """The routes below ``/sandbox``: state, requests, faults, seed and reset."""
+    """The routes below ``/sandbox``: state, requests, answers, faults, seed and reset."""
     control = _Control(sandbox)
     return [
         Route("/state", control.state, methods=["GET"]),
         Route("/requests", control.requests, methods=["GET"]),
+        Route("/answers", control.answers, methods=["GET"]),
         Route("/faults", control.faults, methods=["GET"]),
         Route("/faults", control.switch, methods=["POST"]),
         Route("/seed", control.seed, methods=["POST"]),
@@ -33,8 +34,14 @@ class _Control:
     async def state(self, _request: Request) -> JSONResponse:
         return JSONResponse(self._sandbox.state())
 
-    async def requests(self, _request: Request) -> JSONResponse:
+    async def requests(self, request: Request) -> JSONResponse:
+        """How often each request arrived; with ``detail=true`` the latest requests one by one."""
+        if request.query_params.get("detail") == "true":
+            return JSONResponse([noted._asdict() for noted in self._sandbox.log])
         return JSONResponse(dict(self._sandbox.requests))
+
+    async def answers(self, _request: Request) -> JSONResponse:
+        return JSONResponse(dict(self._sandbox.answers))
 
     async def faults(self, _request: Request) -> JSONResponse:
         injector = self._sandbox.injector

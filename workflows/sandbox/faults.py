@@ -1,19 +1,11 @@
 """What goes wrong, by switch: every misbehaviour that the look-alikes can show."""
 
-import random
-from collections import Counter, deque
-from collections.abc import Callable
-from datetime import datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from workflows.sandbox.answers import Answer, json_answer
-
 Share = Annotated[float, Field(ge=0, le=1)]
-
-RATE_LIMIT_TEXT = "Rate Limit Reached - 300 Requests per rolling 5 minute window"
-_PROXY_PAGE = "<html><head><title>{0}</title></head><body><center><h1>{0}</h1></center></body></html>"
+Access = Literal["none", "read", "modify"]
 
 
 class RateLimit(BaseModel):
@@ -25,131 +17,163 @@ class RateLimit(BaseModel):
     window_s: float = Field(default=300, gt=0)
 
 
+class Role(BaseModel):
+    """What the agent that the application logs in as may do.
+
+    Attributes:
+        customers: clients, sites and the notes on them.
+        users: contacts.
+        tickets: tickets and their actions.
+        opportunities: opportunities.
+        contracts: contracts; without it their list can be read all the same, as in HaloPSA.
+        invoices: recurring invoices.
+        assets: assets.
+        webhooks: webhooks, their log and notifications.
+        sees_unassigned: whether tickets that nobody is assigned to exist for the agent.
+        sees_others: whether tickets that others are assigned to exist for the agent.
+        may_reassign: whether the agent may give a ticket to somebody else.
+        may_close: whether the agent may close tickets.
+        may_edit_closed: whether the agent may change closed tickets.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    customers: Access = "modify"
+    users: Access = "modify"
+    tickets: Access = "modify"
+    opportunities: Access = "modify"
+    contracts: Access = "modify"
+    invoices: Access = "modify"
+    assets: Access = "modify"
+    webhooks: Access = "modify"
+    sees_unassigned: bool = True
+    sees_others: bool = True
+    may_reassign: bool = True
+    may_close: bool = True
+    may_edit_closed: bool = True
+
+
 class Faults(BaseModel):
     """The switches; assigning to one takes effect with the next request.
 
     Attributes:
-        post_answer: how a POST answers: the object, an array of one, or the list's envelope.
+        post_answer: how a POST answers: the object, an array of one, the list's envelope, or each of them in turn.
+        post_status: the status of a POST that did its work.
+        arrays: whether a POST takes more than one record; if not, it is refused with 400.
+        array_cap: records in one POST at most; more are refused with 400. None for no limit.
+        array_refusal: what one refused record does to the others of its POST: none is written, or those before it are.
         page_cap: rows on one page at most.
+        record_count: what lists say of the number of rows: the truth, nothing, too many, or too few (this page's).
+        shift_rows: rows shift between pages: each page after the first begins with the last row of the one before.
         float_ids: whether some ids come as ``29.0``.
+        mixed_ids: whether ids come as ``29``, ``29.0``, ``"29"`` and ``"29.0"`` in turn.
+        ignore: query names that are ignored, so that more rows come back than were asked for.
         ignore_search: ``search`` finds everything.
+        lose_ids: share of the writes that are done and answered without the record's id.
+        warnings: writes are done, and their answers hold a ``_warning``.
+        drop_fields: fields that writes lose without a word: ``ClientContract.end_date``.
         refuse_inactive_writes: an inactive client takes no writes but the one that makes it active again.
+        main_contact_required: a client is not made without a first contact.
+        strict_close: a ticket's status changes only if its type and client are sent along.
+        refuse_unassigned: a ticket that nobody is assigned to does not close.
+        refuse_open_children: a ticket with open children does not close, if its type says so.
+        closing_mails: closing a ticket mails its user unless ``dont_do_rules`` is sent.
         latency_ms: milliseconds before a request is looked at.
-        rate_limit: answers 429 beyond it, without Retry-After.
+        search_latency_ms: milliseconds more before a request with a ``search``.
+        rate_limit: answers 429 beyond it.
+        retry_after: a 429 says in Retry-After how many seconds to wait.
         lose_answers: share of the writes that are done and then the connection drops without an answer.
         fail_before: share of the requests that get a 500 or 502 in HTML, and nothing is done.
+        fail_after: share of the writes that are done and get a 500 or 502 in HTML.
         drop_nth: numbers of requests (all below ``/api``, from 1) that are done and then the connection drops.
         fail_nth: numbers of requests that get a 500 or 502 and nothing is done.
+        limit_nth: numbers of requests that get a 429 and nothing is done.
+        expire_nth: numbers of requests before which all tokens become invalid.
+        expire_tokens: makes all tokens invalid at the next request, and falls back to false.
         refuse: requests that are refused with 400, and the text: ``{"POST /api/ClientContract": "No such type"}``.
         forbid: requests that the application may not make: ``POST /api/CRMNote``; they get an empty 403.
-        expire_tokens: makes all tokens invalid at the next request, and falls back to false.
+        deny: requests that get a 401 for want of rights: ``GET /api/ClientContract/{id}``.
+        allowed_scopes: the scopes that the application may ask for; None for all that there are.
+        login_type: ``agent``, or ``none`` where no agent was chosen for the application.
+        role: of the agent that the application logs in as; a token keeps the one that it was granted under.
         seed: for the shares.
     """
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True)
 
-    post_answer: Literal["object", "array", "envelope"] = "object"
+    post_answer: Literal["object", "array", "envelope", "mixed"] = "object"
+    post_status: Literal[200, 201] = 201
+    arrays: bool = True
+    array_cap: int | None = Field(default=None, ge=1)
+    array_refusal: Literal["whole", "partial"] = "whole"
     page_cap: int = Field(default=100, ge=1)
+    record_count: Literal["right", "missing", "high", "low"] = "right"
+    shift_rows: bool = False
     float_ids: bool = True
+    mixed_ids: bool = False
+    ignore: frozenset[str] = frozenset()
     ignore_search: bool = False
+    lose_ids: Share = 0
+    warnings: bool = False
+    drop_fields: frozenset[str] = frozenset()
     refuse_inactive_writes: bool = False
+    main_contact_required: bool = False
+    strict_close: bool = True
+    refuse_unassigned: bool = True
+    refuse_open_children: bool = True
+    closing_mails: bool = True
     latency_ms: float = Field(default=0, ge=0)
+    search_latency_ms: float = Field(default=0, ge=0)
     rate_limit: RateLimit | None = None
+    retry_after: bool = False
     lose_answers: Share = 0
     fail_before: Share = 0
+    fail_after: Share = 0
     drop_nth: frozenset[int] = frozenset()
     fail_nth: frozenset[int] = frozenset()
+    limit_nth: frozenset[int] = frozenset()
+    expire_nth: frozenset[int] = frozenset()
+    expire_tokens: bool = False
     refuse: dict[str, str] = Field(default_factory=dict)
     forbid: frozenset[str] = frozenset()
-    expire_tokens: bool = False
+    deny: frozenset[str] = frozenset()
+    allowed_scopes: frozenset[str] | None = None
+    login_type: Literal["agent", "none"] = "agent"
+    role: Role = Role()
     seed: int = 0
 
+    @classmethod
+    def unpleasant(cls, **more: Any) -> Self:
+        """Everything at once that an integration can cope with by itself.
 
-class FaultInjector:
-    """Decides, request by request, what goes wrong, and counts it.
-
-    Args:
-        faults: the switches.
-        clock: returns the present time (aware, UTC).
-
-    Attributes:
-        happened: how often each fault struck, by the switch's name.
-    """
-
-    def __init__(self, faults: Faults, clock: Callable[[], datetime]) -> None:
-        self._clock = clock
-        self._window: deque[datetime] = deque()
-        self._arrived = 0
-        self.happened: Counter[str] = Counter()
-        self.faults = faults
-
-    @property
-    def faults(self) -> Faults:
-        """The switches; setting them begins the shares anew from their seed."""
-        return self._faults
-
-    @faults.setter
-    def faults(self, faults: Faults) -> None:
-        self._faults = faults
-        self._random = random.Random(faults.seed)  # noqa: S311 - repeatable, not secret
-
-    def number(self) -> int:
-        """Count one more request below ``/api``.
-
-        Returns:
-            Its number, from 1.
-        """
-        self._arrived += 1
-        return self._arrived
-
-    def instead(self, number: int | None = None) -> Answer | None:
-        """What a request gets instead of being looked at; None when nothing is wrong.
+        What takes a person or a setting stays off: missing rights and scopes, a compulsory main contact, inactive
+        clients that take no writes, fields that are dropped, counts of rows that are too low.
 
         Args:
-            number: the request's; None for one that is not counted (a token request).
+            more: further switches, or other values for some.
+
+        Raises:
+            ValueError: a switch does not exist, or does not take the value.
         """
-        if self._over_limit():
-            self.happened["rate_limit"] += 1
-            return Answer(429, RATE_LIMIT_TEXT.encode(), "text/plain; charset=utf-8")
-        if number in self.faults.fail_nth:
-            return self._proxy_failure("fail_nth")
-        if self.faults.fail_before and self._random.random() < self.faults.fail_before:
-            return self._proxy_failure("fail_before")
-        return None
+        return cls.model_validate(_UNPLEASANT | more)
 
-    def refusal(self, label: str) -> Answer | None:
-        """What HaloPSA says against such a request; None when it has nothing against it."""
-        if label in self.faults.forbid:
-            self.happened["forbid"] += 1
-            return Answer(403)
-        if (text := self.faults.refuse.get(label)) is not None:
-            self.happened["refuse"] += 1
-            return json_answer(400, text)
-        return None
 
-    def loses(self, number: int, *, wrote: bool) -> bool:
-        """Whether the connection drops now that the request is done."""
-        if number in self.faults.drop_nth:
-            self.happened["drop_nth"] += 1
-            return True
-        if wrote and self.faults.lose_answers and self._random.random() < self.faults.lose_answers:
-            self.happened["lose_answers"] += 1
-            return True
-        return False
-
-    def _over_limit(self) -> bool:
-        limit = self.faults.rate_limit
-        if limit is None:
-            return False
-        now = self._clock()
-        while self._window and self._window[0] <= now - timedelta(seconds=limit.window_s):
-            self._window.popleft()
-        if len(self._window) >= limit.requests:
-            return True
-        self._window.append(now)
-        return False
-
-    def _proxy_failure(self, fault: str) -> Answer:
-        self.happened[fault] += 1
-        status, title = self._random.choice(((500, "500 Internal Server Error"), (502, "502 Bad Gateway")))
-        return Answer(status, _PROXY_PAGE.format(title).encode(), "text/html")
+_UNPLEASANT: dict[str, Any] = {
+    "post_answer": "mixed",
+    "post_status": 200,
+    "arrays": False,
+    "record_count": "missing",
+    "shift_rows": True,
+    "mixed_ids": True,
+    "ignore": {"client_id", "site_id", "open_only", "inactive", "accountmanager_id", "hasusers", "emailaddress"},
+    "ignore_search": True,
+    "lose_ids": 0.05,
+    "warnings": True,
+    "search_latency_ms": 5,
+    "lose_answers": 0.05,
+    "fail_before": 0.05,
+    "fail_after": 0.05,
+    "limit_nth": {7, 31},
+    "expire_nth": {11, 43},
+    "deny": {"GET /api/ClientContract/{id}"},
+}

@@ -2,24 +2,35 @@
 
 import copy
 import json
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from workflows.sandbox.faults import FaultInjector, Faults
-from workflows.sandbox.halopsa.api import create_record
+from workflows.sandbox.faults import Faults
 from workflows.sandbox.halopsa.dialects import DIALECTS, DialectName
-from workflows.sandbox.halopsa.reference import reference_data
+from workflows.sandbox.halopsa.setup_lists import reference_data
 from workflows.sandbox.halopsa.store import Record, Store
 from workflows.sandbox.halopsa.tokens import Tokens
+from workflows.sandbox.halopsa.writes import create_record
+from workflows.sandbox.injector import FaultInjector
 
 OWN_CLIENT, UNKNOWN_CLIENT = 1, 12
 _INTERNAL = 2
+_KEPT = 5000
 _OWN: Record = {"id": OWN_CLIENT, "name": "Example MSP"}
 _UNKNOWN: Record = {"id": UNKNOWN_CLIENT, "name": "Unknown"}
 _FIRST_CLIENTS = {"v2": (_OWN | {"toplevel_id": _INTERNAL}, _UNKNOWN), "guide": (_OWN, _UNKNOWN)}
+
+
+class Noted(NamedTuple):
+    """One request and its answer's status; None where the answer was lost."""
+
+    request: str
+    query: str
+    body: str
+    status: int | None
 
 
 def utc_now() -> datetime:
@@ -42,6 +53,8 @@ class Sandbox:
     Attributes:
         dialect: what the tenant speaks.
         requests: how often each request arrived (``"POST /api/Client"``, ``"GET /api/Client/{id}"``).
+        answers: how often each status was answered (``"429"``); ``"lost"`` for answers that never came.
+        log: the latest requests, oldest first.
         store: the records.
         tokens: the granted access tokens.
         injector: decides what goes wrong, and counts it.
@@ -63,8 +76,10 @@ class Sandbox:
         self._state_file = state_file
         self._clock = clock
         self.requests: Counter[str] = Counter()
-        self.tokens = Tokens(client_id, client_secret, clock)
+        self.answers: Counter[str] = Counter()
+        self.log: deque[Noted] = deque(maxlen=_KEPT)
         self.injector = FaultInjector(faults or Faults(), clock)
+        self.tokens = Tokens(client_id, client_secret, clock, self._switches)
         self.dialect = dialect
         self.store = self._kept() or self._fresh()
 
@@ -76,6 +91,18 @@ class Sandbox:
     @faults.setter
     def faults(self, faults: Faults) -> None:
         self.injector.faults = faults
+
+    def note(self, request: str, query: bytes, body: bytes, status: int | None) -> None:
+        """Keep and count what was asked and answered.
+
+        Args:
+            request: method and path, as they came.
+            query: the query string.
+            body: the request's.
+            status: the answer's; None if the answer was lost.
+        """
+        self.answers[str(status or "lost")] += 1
+        self.log.append(Noted(request, query.decode(), body.decode(errors="replace"), status))
 
     def state(self) -> dict[str, list[Record]]:
         """A copy of every record by entity, set-up lists included."""
@@ -117,6 +144,8 @@ class Sandbox:
         """
         self.dialect = dialect or self.dialect
         self.requests.clear()
+        self.answers.clear()
+        self.log.clear()
         self.tokens.revoke_all()
         self.injector = FaultInjector(Faults(), self._clock)
         self.store = self._fresh()
@@ -130,6 +159,9 @@ class Sandbox:
         written.write_text(json.dumps({"dialect": self.dialect} | self.store.dump()))
         written.replace(self._state_file)
 
+    def _switches(self) -> Faults:
+        return self.faults
+
     def _kept(self) -> Store | None:
         if self._state_file is None or not self._state_file.exists():
             return None
@@ -137,12 +169,12 @@ class Sandbox:
         self.dialect = kept.pop("dialect", "v2")
         if self.dialect not in DIALECTS:
             raise ValueError(f"{self.dialect} is not a dialect")
-        store = Store(self._clock, reference_data())
+        store = Store(self._clock, reference_data(), self._switches)
         store.load(kept)
         return store
 
     def _fresh(self) -> Store:
-        store = Store(self._clock, reference_data())
+        store = Store(self._clock, reference_data(), self._switches)
         for client in _FIRST_CLIENTS[self.dialect]:
             create_record(store, DIALECTS[self.dialect]["Client"], dict(client))
         return store

@@ -25,6 +25,7 @@ async def send_answer(send: Send, answer: Answer, *, lost: bool) -> None:
             finds the answer cut off; a caller through `httpx.ASGITransport` gets this error itself.
     """
     headers = [(b"content-length", str(len(answer.body)).encode())]
+    headers += [(name.encode(), value.encode()) for name, value in answer.headers.items()]
     if answer.body:
         headers.append((b"content-type", answer.content_type.encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})

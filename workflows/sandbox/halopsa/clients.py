@@ -8,6 +8,7 @@ from workflows.sandbox.halopsa.reference import GENERAL_USER
 from workflows.sandbox.halopsa.store import Record, Store
 
 NAME_IS_REQUIRED = "Name is required"
+CLIENTS_TABLE = 2
 _CUSTOMERS = 1
 
 _CLIENT_DEFAULTS: dict[str, Any] = {
@@ -58,12 +59,12 @@ def create_client(store: Store, sent: Record) -> Record:
         Refused: it has no name.
     """
     require(sent.get("name"), NAME_IS_REQUIRED)
-    own = {name: value for name, value in sent.items() if not name.startswith("newclient_")}
-    client = store["Client"].add(_CLIENT_DEFAULTS | own | _toplevel(store, sent) | {"datecreated": store.now()})
+    client = store["Client"].add(_CLIENT_DEFAULTS | _own(sent) | _toplevel(store, sent) | {"datecreated": store.now()})
     site = create_site(store, {"client_id": client["id"], "isinvoicesite": True} | _first_site(sent))
     if sent.get("newclient_contactname"):
         contact = create_user(store, {"site_id": site["id"]} | _first_contact(sent))
         store["Site"].change(site, {"maincontact_id": contact["id"]})
+    _link(store, client, sent)
     return client
 
 
@@ -74,8 +75,8 @@ def update_client(store: Store, client: Record, sent: Record) -> None:
         Refused: the name would be empty.
     """
     require(sent.get("name", client["name"]), NAME_IS_REQUIRED)
-    own = {name: value for name, value in sent.items() if not name.startswith("newclient_")}
-    store["Client"].change(client, own | _toplevel(store, sent))
+    store["Client"].change(client, _own(sent) | _toplevel(store, sent))
+    _link(store, client, sent)
 
 
 def show_client(store: Store, client: Record) -> Record:
@@ -150,9 +151,11 @@ def create_user(store: Store, sent: Record) -> Record:
     require(sent.get("name"), NAME_IS_REQUIRED)
     first, _, last = str(sent["name"]).partition(" ")
     names = {"firstname": first, "surname": last}
-    return store["Users"].add(
+    user = store["Users"].add(
         _USER_DEFAULTS | names | sent | _at_site(store, sent.get("site_id", 0)) | {"datecreated": store.now()}
     )
+    _welcome(store, user, sent)
+    return user
 
 
 def update_user(store: Store, user: Record, sent: Record) -> None:
@@ -163,6 +166,7 @@ def update_user(store: Store, user: Record, sent: Record) -> None:
     """
     require(sent.get("name", user["name"]), NAME_IS_REQUIRED)
     store["Users"].change(user, sent | _at_site(store, sent.get("site_id", user["site_id"])))
+    _welcome(store, user, sent)
 
 
 def show_user(store: Store, user: Record) -> Record:
@@ -179,6 +183,16 @@ def show_user(store: Store, user: Record) -> Record:
 def is_named_user(user: Record) -> bool:
     """Whether a contact is a person and not a site's General User."""
     return bool(user["name"] != GENERAL_USER)
+
+
+def _own(sent: Record) -> Record:
+    return {name: sent[name] for name in sent if not name.startswith(("newclient_", "new_external_link"))}
+
+
+def _link(store: Store, client: Record, sent: Record) -> None:
+    if "new_external_link" in sent:
+        known = {"table_id": CLIENTS_TABLE} | sent["new_external_link"]
+        store["ExternalLink"].add(known | {"halo_id": client["id"], "halo_desc": client["name"]})
 
 
 def _toplevel(store: Store, sent: Record) -> Record:
@@ -206,8 +220,14 @@ def _first_contact(sent: Record) -> Record:
         "newclient_contactemail": "emailaddress",
         "newclient_contacttitle": "title",
         "newclient_web_access_level": "web_access_level",
+        "newclient_sendwelcomeemail": "sendwelcomeemail",
     }
     return {field: sent[name] for name, field in renamed.items() if name in sent}
+
+
+def _welcome(store: Store, user: Record, sent: Record) -> None:
+    if sent.get("sendwelcomeemail"):
+        store.mail(user["id"], "welcome")
 
 
 def _addresses(sent: Record) -> Record:

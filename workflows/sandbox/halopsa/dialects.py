@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Literal
 
-from workflows.sandbox.halopsa.entities import ENTITIES, Entity
+from workflows.sandbox.halopsa.entities import ENTITIES
+from workflows.sandbox.halopsa.entity import Entity
 from workflows.sandbox.halopsa.guide import GUIDE_ENTITIES
 
 DialectName = Literal["v2", "guide"]

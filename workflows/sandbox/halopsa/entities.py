@@ -1,85 +1,27 @@
-"""The entities of HaloPSA's API, as values: which path, which rules, which filters."""
+"""The entities of HaloPSA's own API, as values."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
-from workflows.sandbox.halopsa import assets, clients, contracts, notes, tickets
+from workflows.sandbox.halopsa import assets, clients, contracts, notes, opportunities, tickets, webhooks
+from workflows.sandbox.halopsa.entity import Entity, Manner
 from workflows.sandbox.halopsa.fields import FIELDS, read_fields
-from workflows.sandbox.halopsa.store import Record, Store
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manner:
-    """How a dialect asks and answers, whatever the record.
-
-    Attributes:
-        hides_inactive: lists leave inactive records out unless the query asks for them.
-        pages_by_name: ``page_no`` and ``page_size`` count for nothing without ``pageinate=true``.
-        enveloped: a POST answers everything that it wrote in the list's envelope, whatever `Faults.post_answer` says.
-        refusal: the body of a refusal out of its text.
-        unknown: what is said of an id that there is none of; empty for a 404 without a body, and "Record not found"
-            for a write.
-    """
-
-    hides_inactive: bool = True
-    pages_by_name: bool = True
-    enveloped: bool = False
-    refusal: Callable[[str], Any] = str
-    unknown: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entity:
-    """One kind of record that integrations read and write.
-
-    Attributes:
-        name: the path below ``/api`` as HaloPSA spells it, and the table's name.
-        key: where lists hold the rows.
-        read: reads one element of a request body.
-        create: stores a new record by HaloPSA's rules.
-        update: changes a stored record by HaloPSA's rules.
-        show: gives a record the names and states that follow from others.
-        row: gives a shown record the form that it has in lists.
-        on_request: query name → the field that lists leave out unless the query says ``true``.
-        filters: query name → the field whose value must be among the query's comma-separated numbers.
-        flags: query name → what must hold for the record when the query says ``true``.
-        matches: query name → whether the record has what the query says.
-        included: query name → what else a single read holds when the query says ``true``.
-        bound: entity → its field that names this record; a record that is named so is not deleted.
-        searched: the fields that ``search`` looks into.
-        advanced: the fields that ``advanced_search`` allows.
-        order: the field that lists are ordered by when the query names none; a leading ``-`` means downwards.
-        floats: ids that are numbers with a decimal point in HaloPSA's own answers.
-        computed: fields that a body cannot set.
-        page_cap: rows on one page at most, whatever is asked for; None where only the tenant's cap counts.
-        listed_by: the query name without which a list is refused.
-        manner: how its dialect asks and answers.
-    """
-
-    name: str
-    key: str
-    read: Callable[[Any, int], Record]
-    create: Callable[[Store, Record], Record]
-    update: Callable[[Store, Record, Record], None]
-    show: Callable[[Store, Record], Record]
-    row: Callable[[Record], Record] = dict
-    on_request: Mapping[str, str] = field(default_factory=dict)
-    filters: Mapping[str, str] = field(default_factory=dict)
-    flags: Mapping[str, Callable[[Record], bool]] = field(default_factory=dict)
-    matches: Mapping[str, Callable[[Store, Record, str], bool]] = field(default_factory=dict)
-    included: Mapping[str, Callable[[Store, Record], Record]] = field(default_factory=dict)
-    bound: Mapping[str, str] = field(default_factory=dict)
-    searched: tuple[str, ...] = ()
-    advanced: tuple[str, ...] = ()
-    order: str = "id"
-    floats: tuple[str, ...] = ()
-    computed: frozenset[str] = frozenset()
-    page_cap: int | None = None
-    listed_by: str | None = None
-    manner: Manner = Manner()
-
+_TICKET_FILTERS = {
+    "client_id": "client_id",
+    "client_ids": "client_id",
+    "site_id": "site_id",
+    "user_id": "user_id",
+    "agent_id": "agent_id",
+    "contract_id": "contract_id",
+    "parent_id": "parent_id",
+    "status": "status_id",
+    "status_id": "status_id",
+    "requesttype_id": "tickettype_id",
+}
+_TICKET_STATES = {"open_only": tickets.is_open, "closed_only": tickets.is_closed}
+_TICKET_COMPUTED = frozenset(
+    {"hasbeenclosed", "dateclosed", "child_count", "child_count_open", "datecreated", "approval_process_id"}
+)
 
 ENTITIES = (
     Entity(
@@ -95,6 +37,7 @@ ENTITIES = (
         advanced=("name",),
         order="name",
         computed=frozenset({"main_site_id", "main_site_name", "datecreated", "accountmanagertech_name", "use", "key"}),
+        custom_fields=2,
     ),
     Entity(
         name="Site",
@@ -110,6 +53,7 @@ ENTITIES = (
         order="name",
         floats=("client_id",),
         computed=frozenset({"client_name", "clientsite_name", "datecreated"}),
+        custom_fields=3,
     ),
     Entity(
         name="Users",
@@ -125,6 +69,7 @@ ENTITIES = (
         order="name",
         floats=("site_id",),
         computed=frozenset({"client_id", "client_name", "site_id_int", "site_name", "datecreated", "use", "key"}),
+        custom_fields=4,
     ),
     Entity(
         name="ClientContract",
@@ -136,6 +81,7 @@ ENTITIES = (
         filters={"client_id": "client_id", "site_id": "site_id"},
         searched=("ref",),
         computed=frozenset({"client_name", "site_name", "started", "expired", "contract_status"}),
+        custom_fields=5,
     ),
     Entity(
         name="RecurringInvoice",
@@ -181,22 +127,12 @@ ENTITIES = (
         create=tickets.create_ticket,
         update=tickets.update_ticket,
         show=tickets.show_ticket,
-        filters={
-            "client_id": "client_id",
-            "client_ids": "client_id",
-            "site_id": "site_id",
-            "user_id": "user_id",
-            "agent_id": "agent_id",
-            "contract_id": "contract_id",
-            "parent_id": "parent_id",
-            "status": "status_id",
-            "status_id": "status_id",
-            "requesttype_id": "tickettype_id",
-        },
-        flags={"open_only": tickets.is_open, "closed_only": tickets.is_closed},
+        filters=_TICKET_FILTERS,
+        flags=_TICKET_STATES,
         searched=("summary",),
         order="-id",
-        computed=frozenset({"hasbeenclosed", "dateclosed", "child_count", "child_count_open", "datecreated"}),
+        computed=_TICKET_COMPUTED,
+        custom_fields=1,
         page_cap=100,
     ),
     Entity(
@@ -208,5 +144,60 @@ ENTITIES = (
         show=tickets.show_action,
         filters={"ticket_id": "ticket_id"},
         listed_by="ticket_id",
+    ),
+    Entity(
+        name="Opportunities",
+        key="tickets",
+        read=tickets.read_ticket,
+        create=opportunities.create_opportunity,
+        update=opportunities.update_opportunity,
+        show=opportunities.show_opportunity,
+        filters=_TICKET_FILTERS,
+        flags=_TICKET_STATES,
+        searched=("summary",),
+        order="-id",
+        computed=_TICKET_COMPUTED,
+        custom_fields=1,
+        page_cap=100,
+    ),
+    Entity(
+        name="ExternalLink",
+        key="externallinks",
+        read=partial(read_fields, FIELDS["ExternalLink"]),
+        create=partial(webhooks.create, "ExternalLink", {"table_id": clients.CLIENTS_TABLE, "third_party_id": ""}),
+        update=partial(webhooks.update, "ExternalLink"),
+        show=webhooks.show,
+        filters={"halo_id": "halo_id", "table_id": "table_id", "module_id": "module_id"},
+        matches={"third_party_id": webhooks.is_third_party},
+    ),
+    Entity(
+        name="Webhook",
+        key="",
+        read=partial(read_fields, FIELDS["Webhook"]),
+        create=partial(webhooks.create, "Webhook", webhooks.WEBHOOK_DEFAULTS),
+        update=partial(webhooks.update, "Webhook"),
+        show=webhooks.show_webhook,
+        filters={"type": "type"},
+        computed=frozenset({"last_status"}),
+        manner=Manner(hides_inactive=False),
+    ),
+    Entity(
+        name="WebhookEvent",
+        key="webhookevents",
+        read=partial(read_fields, FIELDS["WebhookEvent"]),
+        create=partial(webhooks.create, "WebhookEvent", {"status": 0, "requestbody": "", "responsestatus": 0}),
+        update=partial(webhooks.update, "WebhookEvent"),
+        show=webhooks.show,
+        matches={"webhook_id": webhooks.is_of_webhook},
+        order="timestamp",
+    ),
+    Entity(
+        name="Notification",
+        key="",
+        read=partial(read_fields, FIELDS["Notification"]),
+        create=partial(webhooks.create, "Notification", webhooks.NOTIFICATION_DEFAULTS),
+        update=partial(webhooks.update, "Notification"),
+        show=webhooks.show,
+        matches={"webhook_id": webhooks.is_of_webhook},
     ),
 )

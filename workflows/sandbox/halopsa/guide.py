@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from workflows.sandbox.answers import require
-from workflows.sandbox.halopsa.entities import Entity, Manner
+from workflows.sandbox.halopsa.entity import Entity, Manner
 from workflows.sandbox.halopsa.fields import read_fields
 from workflows.sandbox.halopsa.store import Record, Store
 

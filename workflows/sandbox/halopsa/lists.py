@@ -6,37 +6,43 @@ from functools import partial
 from typing import Any
 
 from workflows.sandbox.answers import Refused, require
-from workflows.sandbox.halopsa.entities import Entity
+from workflows.sandbox.faults import Faults
+from workflows.sandbox.halopsa.entity import Entity
+from workflows.sandbox.halopsa.permissions import Grant, sees
 from workflows.sandbox.halopsa.store import Record, Store
 
 Query = Mapping[str, str]
 
 ROWS_BY_DEFAULT = 50
+_TOO_MANY = 3
 _ORDERS = ("", "2", "3", "4", "5")
 _EQUALS, _CONTAINS = 2, 4
 _INVALID_ADVANCED_SEARCH = "Invalid advanced search parameter(s)"
 
 
-def list_records(store: Store, entity: Entity, query: Query, *, page_cap: int) -> Record:
+def list_records(store: Store, entity: Entity, query: Query, grant: Grant) -> tuple[Record, list[Record]]:
     """Answer a list request. Query names that HaloPSA does not know are ignored, so that all rows come back.
 
     Args:
         store: the tenant.
         entity: what is listed.
         query: names in lower case.
-        page_cap: rows at most, whatever the query asks for.
+        grant: what the token stands for.
 
     Returns:
-        The envelope; its rows are shown, and shortened to what lists hold.
+        The envelope without its rows, and the rows of the page: shown, and shortened to what lists hold.
 
     Raises:
         Refused: a number is none, or ``advanced_search`` names a field that it does not allow.
     """
+    faults = store.faults
+    ignored = faults.ignore | {"search"} if faults.ignore_search else faults.ignore
+    query = {name: value for name, value in query.items() if name not in ignored}
     found = _matching(store, entity, query, _searched(entity, query, _filtered(store, entity, query)))
-    rows = _ordered(entity, query, _by_state(entity, query, found))
+    visible = [record for record in _by_state(entity, query, found) if sees(grant, entity.name, record)]
     paged = is_true(query, "pageinate") or not entity.manner.pages_by_name
-    page, envelope = (_page if paged else _head)(query, rows, min(page_cap, entity.page_cap or page_cap))
-    return envelope | {entity.key: [_row(entity, query, entity.show(store, record)) for record in page]}
+    page, envelope = (_page if paged else _head)(entity, query, faults, _ordered(entity, query, visible))
+    return envelope, [_row(entity, query, entity.show(store, record)) for record in page]
 
 
 def is_true(query: Query, name: str) -> bool:
@@ -119,18 +125,28 @@ def _sort_key(field: str, record: Record) -> tuple[bool, Any]:
     return (value is None, value.lower() if isinstance(value, str) else value)
 
 
-def _head(query: Query, rows: list[Record], cap: int) -> tuple[list[Record], Record]:
+def _head(entity: Entity, query: Query, faults: Faults, rows: list[Record]) -> tuple[list[Record], Record]:
     """The first rows and the envelope around them: without ``pageinate=true`` page number and size mean nothing."""
-    size = _number(query, "count", ROWS_BY_DEFAULT)
-    return rows[: min(size, cap)], {"record_count": len(rows)}
+    size = min(_number(query, "count", ROWS_BY_DEFAULT), _cap(entity, faults))
+    return rows[:size], _count(faults, rows, rows[:size])
 
 
-def _page(query: Query, rows: list[Record], cap: int) -> tuple[list[Record], Record]:
+def _page(entity: Entity, query: Query, faults: Faults, rows: list[Record]) -> tuple[list[Record], Record]:
     """The rows of one page and the envelope around them."""
     number = max(_number(query, "page_no", 1), 1)
-    size = min(max(_number(query, "page_size", ROWS_BY_DEFAULT), 1), cap)
-    envelope = {"page_no": number, "page_size": size, "record_count": len(rows)}
-    return rows[(number - 1) * size : number * size], envelope
+    size = min(max(_number(query, "page_size", ROWS_BY_DEFAULT), 1), _cap(entity, faults))
+    first = (number - 1) * (max(size - 1, 1) if faults.shift_rows else size)
+    page = rows[first : first + size]
+    return page, {"page_no": number, "page_size": size} | _count(faults, rows, page)
+
+
+def _cap(entity: Entity, faults: Faults) -> int:
+    return min(faults.page_cap, entity.page_cap or faults.page_cap)
+
+
+def _count(faults: Faults, rows: list[Record], page: list[Record]) -> Record:
+    counts = {"right": len(rows), "high": len(rows) + _TOO_MANY, "low": len(page)}
+    return {} if faults.record_count == "missing" else {"record_count": counts[faults.record_count]}
 
 
 def _row(entity: Entity, query: Query, shown: Record) -> Record:

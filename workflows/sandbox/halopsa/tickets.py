@@ -3,13 +3,13 @@
 from typing import Any
 
 from workflows.sandbox.answers import Refused, require
+from workflows.sandbox.halopsa.closing import NEVER, status_changes, ticket_type
 from workflows.sandbox.halopsa.fields import FIELDS, read_fields
 from workflows.sandbox.halopsa.reference import API_AGENT, CLOSED_STATUSES, GENERAL_USER, UNASSIGNED_AGENT
 from workflows.sandbox.halopsa.store import Record, Store
 
 NO_CLIENT = "Please select a valid Client/Site/User"
 NOT_FOUND = "Record not found"
-NEVER = "1900-01-01T00:00:00"
 
 _TICKET_DEFAULTS: dict[str, Any] = {
     "details": "",
@@ -20,6 +20,7 @@ _TICKET_DEFAULTS: dict[str, Any] = {
     "team": "1st Line Support",
     "parent_id": 0,
     "contract_id": 0,
+    "approval_process_id": 0,
     "closure_note": "",
     "hasbeenclosed": False,
     "dateclosed": NEVER,
@@ -49,9 +50,7 @@ def create_ticket(store: Store, sent: Record) -> Record:
     require(sent.get("summary"), "Please enter a Summary")
     now = store.now()
     dates = {"dateoccurred": now, "datecreated": now, "last_update": now}
-    ticket = store["Tickets"].add(
-        _TICKET_DEFAULTS | {"status_id": _initial_status(store, sent)} | dates | sent | _place(store, sent)
-    )
+    ticket = store["Tickets"].add(_TICKET_DEFAULTS | _by_type(store, sent) | dates | sent | _place(store, sent))
     if ticket["status_id"] in CLOSED_STATUSES:
         store["Tickets"].change(ticket, {"hasbeenclosed": True, "dateclosed": now})
     return ticket
@@ -63,10 +62,10 @@ def update_ticket(store: Store, ticket: Record, sent: Record) -> None:
     Raises:
         Refused: a new status came without ``tickettype_id`` and ``client_id``, or the ticket may not be closed.
     """
-    if "status_id" in sent:
+    if "status_id" in sent and store.faults.strict_close:
         require({"tickettype_id", "client_id"} <= sent.keys(), NOT_FOUND)
     moved = sent.get("client_id", ticket["client_id"]) != ticket["client_id"]
-    changes = sent | (_place(store, sent) if moved else {}) | _closing(store, ticket, sent)
+    changes = sent | (_place(store, sent) if moved else {}) | status_changes(store, ticket, sent)
     store["Tickets"].change(ticket, changes | {"last_update": store.now()})
 
 
@@ -106,8 +105,11 @@ def create_action(store: Store, sent: Record) -> Record:
     outcome = _outcome(store, sent)
     new_status = sent.get("new_status", 0)
     if new_status > 0:
-        changes = {"status_id": new_status}
-        store["Tickets"].change(ticket, changes | _closing(store, ticket, changes) | {"last_update": store.now()})
+        changes = {"status_id": new_status, "dont_do_rules": sent.get("dont_do_rules", False)}
+        more = status_changes(store, ticket, changes)
+        store["Tickets"].change(ticket, {"status_id": new_status} | more | {"last_update": store.now()})
+    if sent.get("sendemail") and not sent.get("hiddenfromuser"):
+        store.mail(ticket["user_id"], "action", ticket["id"])
     stamp = {"datetime": store.now(), "who_agentid": API_AGENT}
     return store["Actions"].add(_ACTION_DEFAULTS | stamp | sent | outcome)
 
@@ -142,23 +144,9 @@ def _place(store: Store, sent: Record) -> Record:
     return {"client_id": client["id"], "site_id": site_id, "user_id": user_id}
 
 
-def _initial_status(store: Store, sent: Record) -> int:
-    wanted = sent.get("tickettype_id", _TICKET_DEFAULTS["tickettype_id"])
-    return next((kind["initial_status"] for kind in store.reference["TicketType"] if kind["id"] == wanted), 1)
-
-
-def _closing(store: Store, ticket: Record, changes: Record) -> Record:
-    """What a change of status does to the fields that say whether a ticket is closed."""
-    status = changes.get("status_id", ticket["status_id"])
-    if status not in CLOSED_STATUSES:
-        return {"hasbeenclosed": False, "dateclosed": NEVER}
-    if is_closed(ticket):
-        return {}
-    agent = changes.get("agent_id", ticket["agent_id"])
-    require(agent != UNASSIGNED_AGENT, "Please assign this Ticket these before closing it.")
-    open_children = any(is_open(child) for child in store["Tickets"].where("parent_id", ticket["id"]))
-    require(not open_children, "Please close all child Tickets before closing this Ticket.")
-    return {"hasbeenclosed": True, "dateclosed": store.now()}
+def _by_type(store: Store, sent: Record) -> Record:
+    kind = ticket_type(store, sent.get("tickettype_id", _TICKET_DEFAULTS["tickettype_id"]))
+    return {"status_id": kind.get("initial_status", 1), "approval_process_id": kind.get("approval_process_id", 0)}
 
 
 def _outcome(store: Store, sent: Record) -> Record:

@@ -6,17 +6,11 @@ from datetime import datetime, timedelta
 from urllib.parse import parse_qsl
 
 from workflows.sandbox.answers import Answer, Refused, json_answer
+from workflows.sandbox.faults import Faults
+from workflows.sandbox.halopsa.permissions import SCOPES, Grant
 
 TENANT = "sandbox"
 LIFETIME_S = 3600
-_SCOPES = frozenset(
-    {"all", "all:standard", "admin", "offline_access"}
-    | {
-        f"{verb}:{what}"
-        for verb in ("read", "edit")
-        for what in ("customers", "tickets", "assets", "crm", "contracts", "invoices", "items", "webhooks", "agents")
-    }
-)
 
 
 class Tokens:
@@ -26,13 +20,17 @@ class Tokens:
         client_id: the application's id.
         client_secret: the application's secret.
         clock: returns the present time (aware, UTC).
+        faults: returns the switches: which scopes there are, and who the application logs in as.
     """
 
-    def __init__(self, client_id: str, client_secret: str, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, client_id: str, client_secret: str, clock: Callable[[], datetime], faults: Callable[[], Faults]
+    ) -> None:
         self._client_id = client_id
         self._client_secret = client_secret
         self._clock = clock
-        self._expiries: dict[str, datetime] = {}
+        self._faults = faults
+        self._granted: dict[str, tuple[datetime, Grant]] = {}
 
     def grant(self, query: bytes, content_type: str, body: bytes) -> Answer:
         """Answer a token request.
@@ -54,21 +52,23 @@ class Tokens:
             raise Refused({"error": "unsupported_grant_type"})
         if (form.get("client_id"), form.get("client_secret")) != (self._client_id, self._client_secret):
             raise Refused({"error": "invalid_client"}, 401)
-        return json_answer(200, self._issue(_checked_scope(form.get("scope", ""))))
+        return json_answer(200, self._issue(self._checked_scope(form.get("scope", ""))))
 
-    def are_valid(self, authorization: str) -> bool:
-        """Whether an ``Authorization`` header bears a token that has not expired."""
+    def grant_of(self, authorization: str) -> Grant | None:
+        """What the token in an ``Authorization`` header stands for; None if there is none that has not expired."""
         scheme, _, token = authorization.partition(" ")
-        expiry = self._expiries.get(token)
-        return scheme.lower() == "bearer" and expiry is not None and self._clock() < expiry
+        expiry, grant = self._granted.get(token, (None, None))
+        return grant if scheme.lower() == "bearer" and expiry is not None and self._clock() < expiry else None
 
     def revoke_all(self) -> None:
         """Make every token that was granted so far invalid."""
-        self._expiries.clear()
+        self._granted.clear()
 
     def _issue(self, scope: str) -> dict[str, object]:
         token = secrets.token_urlsafe(32)
-        self._expiries[token] = self._clock() + timedelta(seconds=LIFETIME_S)
+        faults = self._faults()
+        grant = Grant(frozenset(scope.split()), faults.role, faults.login_type == "agent")
+        self._granted[token] = (self._clock() + timedelta(seconds=LIFETIME_S), grant)
         return {
             "scope": scope,
             "token_type": "Bearer",
@@ -78,9 +78,11 @@ class Tokens:
             "id_token": secrets.token_urlsafe(16),
         }
 
-
-def _checked_scope(scope: str) -> str:
-    # One scope that is not known refuses the whole request.
-    if not scope or not set(scope.split()) <= _SCOPES:
-        raise Refused({"error": "invalid_scope", "error_description": "The specified 'scope' parameter is not valid."})
-    return scope
+    def _checked_scope(self, scope: str) -> str:
+        allowed = self._faults().allowed_scopes
+        # One scope that is not known or not allowed refuses the whole request.
+        if not scope or not set(scope.split()) <= (SCOPES if allowed is None else SCOPES & allowed):
+            raise Refused(
+                {"error": "invalid_scope", "error_description": "The specified 'scope' parameter is not valid."}
+            )
+        return scope
