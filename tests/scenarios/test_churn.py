@@ -10,9 +10,7 @@ from tests.tenant import Tenant, event
 from worker.errors import NeedsOperator, NotYet
 from workflows.canonical import InvalidEvent
 from workflows.churn_client import churn_client
-from workflows.close_tickets import Closing, OpenTicket, children_first, close_ticket
-from workflows.ensure import Ensured, Skippable
-from workflows.halopsa import Halo, HaloConnection
+from workflows.halopsa import HaloConnection
 from workflows.msp import Msp
 from workflows.policy import ChurnClient, Policy
 
@@ -164,17 +162,6 @@ async def test_a_refused_ticket_is_named_holds_up_nothing_and_is_closed_after_me
     assert len(tenant.rows("Actions", ticket_id=parent["id"])) == 1
 
 
-async def close_gone_ticket(halo: Halo) -> Skippable:
-    gone = OpenTicket(id=4711, type_id=1, agent_id=3, parent_id=0)
-    return await close_ticket(halo, gone, Closing(12, "left", "mark", Policy()))
-
-
-async def test_a_ticket_that_is_gone_by_now_is_no_refusal(tenant: Tenant) -> None:
-    run = MemoryRun(Notebook())
-
-    assert await run.step("ticket:4711", close_gone_ticket, tenant.connection.for_run(run)) == Ensured(id=4711)
-
-
 async def test_a_client_that_is_not_there_may_still_come(tenant: Tenant) -> None:
     with pytest.raises(NotYet, match="C-77"):
         await tenant.finish(event("client.churned", LEAVES))
@@ -226,12 +213,3 @@ async def test_an_event_that_is_not_valid_asks_nothing_of_halopsa(tenant: Tenant
     with pytest.raises(InvalidEvent, match="Client id or name is required"):
         await tenant.finish(event("client.churned", {"last_service_day": "2026-12-31"}))
     assert tenant.wire.calls == []
-
-
-def test_children_come_before_their_parents_and_circles_do_no_harm() -> None:
-    parents = {1: 0, 2: 1, 3: 2, 4: 99, 5: 6, 6: 5}
-    tickets = [OpenTicket(id=number, type_id=1, agent_id=1, parent_id=parent) for number, parent in parents.items()]
-    order = [ticket.id for ticket in children_first(tickets)]
-
-    assert order.index(3) < order.index(2) < order.index(1)
-    assert set(order) == set(parents)

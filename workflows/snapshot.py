@@ -1,0 +1,62 @@
+"""What a client has in HaloPSA, read at one moment."""
+
+from pydantic import BaseModel, Field
+
+from workflows.halopsa import Halo, HaloForbidden, HaloNotFound
+from workflows.halopsa.collection import Collection
+from workflows.halopsa.models import Contract, R, RecurringInvoice
+from workflows.open_tickets import BATCH, OpenTicket, open_tickets
+from workflows.policy import ChurnClient
+
+
+class Snapshot(BaseModel):
+    """What a client has in HaloPSA that a churn touches or reports.
+
+    Attributes:
+        tickets: the open ones in the order of closing; of very many only the first.
+        more_tickets: how many there are beyond `tickets`.
+        contracts: ended ones included.
+        recurring_invoices: disabled ones included.
+        asset_ids: those in use.
+        contact_ids: those in use; not the General User.
+        not_read: what could not be read, in HaloPSA's words.
+    """
+
+    tickets: list[OpenTicket]
+    more_tickets: int = 0
+    contracts: list[Contract]
+    recurring_invoices: list[RecurringInvoice]
+    asset_ids: list[int]
+    contact_ids: list[int]
+    not_read: list[str] = Field(default_factory=list)
+
+    @property
+    def open_tickets(self) -> int:
+        """How many tickets are open."""
+        return len(self.tickets) + self.more_tickets
+
+
+async def take_snapshot(halo: Halo, client_id: int, policy: ChurnClient) -> Snapshot:
+    """Read what the client has: open tickets, contracts, recurring invoices, assets and contacts.
+
+    What is only reported may be out of the API agent's sight.
+    """
+    not_read: list[str] = []
+    tickets = await open_tickets(halo, client_id, policy.closed_status)
+    return Snapshot(
+        tickets=tickets[:BATCH],
+        more_tickets=len(tickets[BATCH:]),
+        contracts=await halo.contracts.find(client_id=client_id),
+        recurring_invoices=await _if_allowed(halo.recurring_invoices, client_id, not_read),
+        asset_ids=[asset.id for asset in await _if_allowed(halo.assets, client_id, not_read) if asset.in_use],
+        contact_ids=[one.id for one in await _if_allowed(halo.contacts, client_id, not_read) if one.in_use],
+        not_read=not_read,
+    )
+
+
+async def _if_allowed(collection: Collection[R], client_id: int, not_read: list[str]) -> list[R]:
+    try:
+        return await collection.find(client_id=client_id)
+    except (HaloForbidden, HaloNotFound) as refusal:
+        not_read.append(refusal.what)
+        return []
