@@ -65,6 +65,13 @@ async def test_faults_are_switched_by_json_or_text() -> None:
     assert sorted(found["drop_nth"]) == [2, 3]
 
 
+async def test_unpleasant_switches_all_but_what_is_said_otherwise() -> None:
+    async with sandbox("--unpleasant", "--fault", "lose_answers=0.5", "--seed", "7") as client:
+        found = (await client.get("/faults")).json()
+    switched = Faults.model_validate({name: found[name] for name in Faults.model_fields})
+    assert switched == Faults.unpleasant(lose_answers=0.5, seed=7)
+
+
 async def test_wrong_faults_end_the_command_with_what_there_is() -> None:
     code, _, said = await parhelion("sandbox", *ANYWHERE, "--fault", "page_cup=7", "--fault", "page_cap=0")
     assert code == 2
@@ -79,7 +86,10 @@ async def test_every_fault_is_listed_with_what_it_takes_and_does() -> None:
     assert code == 0
     assert [switch["name"] for switch in switches] == list(Faults.model_fields)
     assert all(switch["takes"] and switch["does"] for switch in switches)
-    assert next(switch for switch in switches if switch["name"] == "post_answer")["takes"] == "object|array|envelope"
+    takes = {switch["name"]: switch["takes"] for switch in switches}
+    assert takes["array_refusal"] == "whole|partial"
+    assert takes["lose_answers"] == "number from 0 to 1"
+    assert takes["rate_limit"] == '{"requests": integer, "window_s": number}|null'
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from workflows.sandbox.halopsa.dialects import DialectName
 from workflows.sandbox.msp import plant_msp
 
 BIND = "127.0.0.1:8090"
-SWITCH_COLUMNS = ("name", "takes", "default", "does")
+SWITCH_COLUMNS = ("name", "takes", "does")
 
 
 def sandbox(
@@ -43,6 +43,9 @@ def sandbox(
     fault: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="Switch a misbehaviour; may be repeated.")
     ] = None,
+    unpleasant: Annotated[
+        bool, typer.Option("--unpleasant", help="Switch on everything that can be coped with; --fault changes some.")
+    ] = False,
     list_faults: Annotated[bool, typer.Option("--list-faults", help="List the misbehaviours, and end.")] = False,
     until_eof: Annotated[bool, typer.Option("--until-eof", help="Stop when standard input ends.", hidden=True)] = False,
     output: Output = Format.TABLE,
@@ -56,7 +59,7 @@ def sandbox(
         _show_planted(dialect, seed)
         return
     address = _address(bind_to)
-    tenant = _tenant(state, dialect, _faults(fault or [], seed), seed)
+    tenant = _tenant(state, dialect, _faults(fault or [], seed, unpleasant=unpleasant), seed)
     asyncio.run(_serve(tenant, address, until_eof=until_eof))
 
 
@@ -88,10 +91,10 @@ def _address(text: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def _faults(assignments: list[str], seed: int | None) -> Faults:
-    given = {} if seed is None else {"seed": seed}
+def _faults(assignments: list[str], seed: int | None, *, unpleasant: bool) -> Faults:
+    given = {"seed": seed or 0} | dict(_assignment(text) for text in assignments)
     try:
-        return Faults.model_validate(given | dict(_assignment(text) for text in assignments))
+        return Faults.unpleasant(**given) if unpleasant else Faults(**given)
     except ValidationError as error:
         problems = [f"--fault {'.'.join(map(str, one['loc']))}: {_problem(one)}" for one in error.errors()]
         known = [f"  {switch['name']}={switch['takes']}" for switch in _switches()]
