@@ -15,7 +15,7 @@ def problems(text: str) -> dict[str, str]:
     """What is wrong with a policy file, by key."""
     with pytest.raises(BadPolicy) as refused:
         parse_policy(text)
-    return dict(problem.split(": ", 1) for problem in refused.value.problems)
+    return {problem.key: problem.text for problem in refused.value.problems}
 
 
 def kind(deals: Deals, *, source: str = "hubspot", pipeline: str = "", name: str = "", type: str = "") -> str | None:  # noqa: A002 - the rule's own word

@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from worker.cli import events, runs, sandbox, serving, trigger, verbs
+from worker.cli import events, policy, runs, sandbox, serving, trigger, verbs
 from worker.embedded import EmbeddedValkeyError
 from worker.errors import StoreUnavailable
 from worker.serve import PortInUse
@@ -37,6 +37,7 @@ runs.app.command("pause")(verbs.pause)
 runs.app.command("resume")(verbs.resume)
 app.add_typer(runs.app, name="runs")
 app.add_typer(events.app, name="events")
+app.add_typer(policy.app, name="policy")
 
 
 def main() -> None:

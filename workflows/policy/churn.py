@@ -26,7 +26,7 @@ class ChurnClient(Section):
         mode: of runs that webhooks start.
         order: whether the client becomes inactive before its tickets are closed, or after everything else.
         max_open_tickets: with more open tickets than these a person decides.
-        ask_about_child_clients: whether a person decides where other clients belong to this one.
+        ask_about_children: whether a person decides where other clients belong to this one.
         ask_before_term: whether a person decides where a contract's term is not over and the event gives no last day.
         closed_status: the ticket status that closes.
         note_outcome_id: the outcome of internal notes on tickets; 7 is HaloPSA's built-in "Internal Note".
@@ -49,7 +49,7 @@ class ChurnClient(Section):
     mode: Mode = "auto"
     order: Literal["inactive-first", "inactive-last"] = "inactive-first"
     max_open_tickets: int = Field(default=1000, ge=0)
-    ask_about_child_clients: bool = True
+    ask_about_children: bool = True
     ask_before_term: bool = True
     closed_status: Status = "Closed"
     note_outcome_id: Id = 7

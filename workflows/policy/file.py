@@ -4,6 +4,7 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, get_args, get_origin
 
@@ -18,15 +19,31 @@ DEFAULT_FILE: Final = Path("parhelion.toml")
 _BARE_KEY: Final = re.compile(r"[\w-]+", re.ASCII)
 
 
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with the policy.
+
+    Attributes:
+        key: where; empty for the file as a whole.
+        text: what, and what is allowed.
+    """
+
+    key: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.text}" if self.key else self.text
+
+
 class BadPolicy(ParhelionError):
     """A policy file that cannot be used.
 
     Args:
-        problems: one line each, naming the key and what is allowed.
+        problems: everything that is wrong with it.
     """
 
-    def __init__(self, problems: Sequence[str]) -> None:
-        super().__init__("\n".join(problems))
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(map(str, problems)))
         self.problems = list(problems)
 
 
@@ -44,7 +61,7 @@ def load_policy(path: Path | None) -> Policy:
     try:
         return parse_policy((path or DEFAULT_FILE).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise BadPolicy([f"cannot be read: {error}"]) from error
+        raise BadPolicy([Problem("", f"cannot be read: {error}")]) from error
 
 
 def parse_policy(text: str) -> Policy:
@@ -56,7 +73,7 @@ def parse_policy(text: str) -> Policy:
     try:
         return Policy.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
-        raise BadPolicy([f"is not TOML: {error}"]) from error
+        raise BadPolicy([Problem("", f"is not TOML: {error}")]) from error
     except ValidationError as error:
         raise BadPolicy([_problem(fault) for fault in error.errors(include_url=False)]) from error
 
@@ -77,7 +94,7 @@ def key_path(parts: Sequence[int | str]) -> str:
     return path.removeprefix(".")
 
 
-def _problem(fault: ErrorDetails) -> str:
+def _problem(fault: ErrorDetails) -> Problem:
     """Say which key is wrong, and what is allowed."""
     match fault["type"]:
         case "extra_forbidden":
@@ -92,7 +109,7 @@ def _problem(fault: ErrorDetails) -> str:
             text = "must be a list"
         case _:
             text = re.sub(r"^\w+ should", "must", fault["msg"])
-    return f"{key_path(fault['loc'])}: {text}"
+    return Problem(key_path(fault["loc"]), text)
 
 
 def _unknown(location: Sequence[int | str]) -> str:

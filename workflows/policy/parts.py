@@ -14,6 +14,7 @@ CUSTOM_FIELD: Final = re.compile(r"CF\w+|\d+")
 ListName = Literal[
     "agent",
     "client",
+    "custom field of clients",
     "customer group",
     "customer type",
     "customer relationship",
@@ -74,7 +75,8 @@ Template = Annotated[str, AfterValidator(check_template)]
 """Text with places that an event fills: ``Onboarding of {client.name}``."""
 FieldValue = Annotated[bool | int | float | str, BeforeValidator(_field_value)]
 """What a field of HaloPSA is set to."""
-CustomFields = dict[Annotated[str, AfterValidator(_custom_field)], FieldValue]
+CustomField = Annotated[str, AfterValidator(_custom_field)]
+CustomFields = dict[CustomField, FieldValue]
 """HaloPSA's custom fields by name (``CFTier``) or id (``"201"``)."""
 Mode = Literal["auto", "approve", "plan"]
 """Whether a run that a webhook starts works at once, after a person's yes, or only shows what it would write."""

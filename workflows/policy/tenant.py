@@ -9,9 +9,11 @@ from workflows.policy.parts import (
     Agent,
     CustomerGroup,
     CustomerType,
+    CustomField,
     CustomFields,
     FieldValue,
     Id,
+    ListedAs,
     Relationship,
     Section,
     Status,
@@ -109,7 +111,9 @@ class Clients(Section):
     types: dict[Text, CustomerType] = Field(default_factory=dict)
     relationships: dict[Text, Relationship] = Field(default_factory=dict)
     default_type: Text = "Customer"
-    custom_fields: CustomFields = Field(default_factory=dict)
+    custom_fields: dict[Annotated[CustomField, ListedAs("custom field of clients")], FieldValue] = Field(
+        default_factory=dict
+    )
 
 
 class Contacts(Section):
