@@ -178,3 +178,14 @@ def test_a_seed_is_repeatable() -> None:
     assert planted[0] == planted[1]
     assert tenants[0].state() == tenants[1].state()
     assert tenants[0].state() != tenants[2].state()
+
+
+def test_both_dialects_hold_the_same_msp() -> None:
+    ours, guide = fresh("v2"), fresh("guide")
+    planted = plant_msp(ours, 7), plant_msp(guide, 7)
+    for entity, field in (("Client", "name"), ("Site", "name"), ("Tickets", "summary"), ("ClientContract", "end_date")):
+        mine, theirs = ([(row["id"], row[field]) for row in tenant.state()[entity]] for tenant in (ours, guide))
+        assert mine == theirs
+    assert [fault.clients for fault in planted[0].faults] == [fault.clients for fault in planted[1].faults]
+    keys = [{row["ref"] for row in ours.state()["Client"]}, {row["notes"] for row in guide.state()["Client"]}]
+    assert {key.removeprefix("Parhelion key: ") for key in keys[1]} == keys[0]

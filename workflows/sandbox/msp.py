@@ -86,7 +86,7 @@ def plant_msp(sandbox: Sandbox, seed: int) -> Planted:
     """Plant 50 clients with sites, contacts, assets, contracts and recurring invoices, and 400 tickets.
 
     HaloPSA's own two clients get a contact and an account manager, so that nothing but the planted faults is wrong.
-    The same seed gives the same records on the same day; dates lie around today.
+    The same seed gives the same MSP in both dialects, ids of contacts aside; dates lie around today.
 
     Args:
         sandbox: a fresh tenant of either dialect; its state file gets the records with the next `Sandbox.save`.

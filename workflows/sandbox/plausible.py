@@ -84,17 +84,14 @@ class PlausibleRecords:
     def client(self, name: str, *, manager: int, inactive: bool) -> int:
         """Plant a client; most have the key that a CRM knows them by. Returns its id."""
         domain = domain_of(name)
-        phone = self._phone()
         return self._plant(
             "Client",
             name=name,
-            ref=str(self.random.randrange(10**9, 10**10)) if self._happens(_WITH_KEY) else "",
+            **(self._key() if self._happens(_WITH_KEY) else {}),
             website=f"https://{domain}",
             accountsemailaddress=f"accounts@{domain}",
             emailaddress=f"info@{domain}",
-            phonenumber=phone,
-            newclient_phonenumber=phone,
-            newclient_delivery_address=self._address()["delivery_address"],
+            phonenumber=self._phone(),
             accountmanagertech=manager,
             accountmanager_id=manager,
             paymentterms=30,
@@ -104,14 +101,18 @@ class PlausibleRecords:
         )
 
     def main_site(self, client: int) -> int:
-        """Find a client's main site, or plant it where none came with the client. Returns its id."""
-        made = self._sandbox.store["Site"].where("client_id", client)
-        return next((int(site["id"]) for site in made), 0) or self._site(client, "Main", main_site=True)
+        """Fill in the main site that came with a client, or plant it where none did. Returns its id."""
+        fields = {"client_id": client, "name": "Main", "main_site": True} | self._location()
+        came = next(iter(self._sandbox.store["Site"].where("client_id", client)), None)
+        if came is None:
+            return self._plant("Site", **fields)
+        self.change("Site", came["id"], **fields)
+        return int(came["id"])
 
     def branches(self, client: int) -> list[int]:
         """Plant a client's further sites, if it has any. Returns their ids."""
         cities = self.random.sample(_WORDS["cities"], self.random.choice((0, 0, 0, 1, 2)))
-        return [self._site(client, city) for city in cities]
+        return [self._plant("Site", client_id=client, name=city, **self._location()) for city in cities]
 
     def contact(self, client: int, site: int, domain: str, *, important: bool) -> int:
         """Plant a contact with an e-mail address; some that are not important have left. Returns its id."""
@@ -182,9 +183,9 @@ class PlausibleRecords:
         Returns:
             Its id.
         """
-        age = self.random.randint(1, 60 if is_open else 300)
+        logged = -self.random.randint(1, 60 if is_open else 300)
+        touched = self._day(self.random.randint(logged, 0))
         unassigned = is_open and self._happens(_UNASSIGNED)
-        closed: Record = {"hasbeenclosed": True, "dateclosed": self._day(-self.random.randint(0, age))}
         return self._plant(
             "Tickets",
             client_id=client,
@@ -195,9 +196,10 @@ class PlausibleRecords:
             status_id=self.random.choice(_OPEN_STATUSES if is_open else _CLOSED_STATUSES),
             agent_id=UNASSIGNED_AGENT if unassigned else self.random.choice(self.managers),
             parent_id=parent,
-            dateoccurred=self._day(-age),
-            datecreated=self._day(-age),
-            **({} if is_open else closed),
+            dateoccurred=self._day(logged),
+            datecreated=self._day(logged),
+            last_update=touched,
+            **({} if is_open else {"hasbeenclosed": True, "dateclosed": touched}),
         )
 
     def change(self, entity: str, record_id: int, **fields: Any) -> None:
@@ -206,24 +208,19 @@ class PlausibleRecords:
         table = self._sandbox.store[entity]
         table.change(table.rows[record_id], known)
 
-    def _site(self, client: int, name: str, *, main_site: bool = False) -> int:
-        phone = self._phone()
-        return self._plant(
-            "Site", client_id=client, name=name, phonenumber=phone, main_site=main_site, **self._address()
-        )
-
     def _plant(self, entity: str, **fields: Any) -> int:
         return int(self._sandbox.plant(entity, fields))
 
-    def _address(self) -> Record:
+    def _key(self) -> Record:
+        key = str(self.random.randrange(10**9, 10**10))
+        return {"ref": key} if self._sandbox.dialect == "v2" else {"notes": f"Parhelion key: {key}"}
+
+    def _location(self) -> Record:
         street = f"{self.random.randint(1, 200)} {self.random.choice(_WORDS['streets'])}"
-        city, postcode = (
-            self.random.choice(_WORDS["cities"]),
-            f"ZZ{self.random.randint(1, 99)} {self.random.randint(1, 9)}ZZ",
-        )
-        nested = {"line1": street, "line3": city, "postcode": postcode}
+        city, postcode = self.random.choice(_WORDS["cities"]), f"ZZ{self.random.randint(1, 99)} 9ZZ"
+        nested = {"line1": street, "line2": "", "line3": city, "line4": "", "postcode": postcode}
         flat = {"line1": street, "line4": city, "postcode": postcode, "country": "United Kingdom"}
-        return flat | {"country_code": "224", "delivery_address": nested}
+        return flat | {"phonenumber": self._phone(), "country_code": "224", "delivery_address": nested}
 
     def _phone(self) -> str:
         # Ofcom keeps these numbers free for stories.
