@@ -1,13 +1,36 @@
 """Lists, read to their proven end."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
 from workflows.halopsa.errors import HaloUnavailable
 from workflows.halopsa.models import whole_number
 
+READINGS: Final = 3
+ROUND: Final = 50
+"""HaloPSA cuts pages at a multiple of this (50 unasked, 100 of tickets), so a page of such a length may be cut."""
+
 Row = dict[str, Any]
 Fetch = Callable[[Mapping[str, str]], Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One way through the pages of a list.
+
+    Attributes:
+        rows: by their ids.
+        counts: every number of rows that HaloPSA named.
+        kept_back: HaloPSA knows no pages here, and counts more rows than it shows.
+    """
+
+    rows: Mapping[Any, Row]
+    counts: set[int]
+    kept_back: bool
+
+    def __str__(self) -> str:
+        return f"{len(self.rows)} of {max(self.counts, default=0)}"
 
 
 def rows_of(answer: Any, list_key: str) -> list[Row]:
@@ -34,8 +57,9 @@ def listed_rows(answer: Any, list_key: str) -> list[Row]:
 async def read_all(fetch: Fetch, list_key: str, page_size: int) -> list[Row]:
     """Read every page of a list.
 
-    HaloPSA may cut pages shorter than asked without a word, rows shift between pages, and ``record_count`` may be
-    missing: then only a page without a new row is the end.
+    HaloPSA may cut pages shorter than asked without a word, rows shift between pages when others are made or deleted,
+    and ``record_count`` may be missing, wrong, or the page's own. Where the count does not agree with the rows, the
+    list is read again until two readings agree.
 
     Args:
         fetch: gets one page by its paging parameters.
@@ -46,23 +70,35 @@ async def read_all(fetch: Fetch, list_key: str, page_size: int) -> list[Row]:
         The rows, each id once, in HaloPSA's order.
 
     Raises:
-        HaloUnavailable: an answer is no list, or fewer rows came than HaloPSA counts, so the list is not complete.
+        HaloUnavailable: an answer is no list, the list changes all the time, or HaloPSA counts more rows than it shows.
     """
+    before: Reading | None = None
+    for _ in range(READINGS):
+        reading = await _read_once(fetch, list_key, page_size)
+        again = before is not None and before.rows.keys() == reading.rows.keys() and not reading.kept_back
+        if again or reading.counts <= {len(reading.rows)}:
+            return list(reading.rows.values())
+        before = reading
+    raise HaloUnavailable(f"HaloPSA counts more {list_key} than it lists, or lists other ones each time: {before}")
+
+
+async def _read_once(fetch: Fetch, list_key: str, page_size: int) -> Reading:
     found: dict[Any, Row] = {}
-    page_no = 0
+    counts: set[int] = set()
+    first, page_no = 0, 0
     while True:
         page_no += 1
         answer = await fetch({"pageinate": "true", "page_no": str(page_no), "page_size": str(page_size), "order": "id"})
-        fresh = {key: row for row in listed_rows(answer, list_key) if (key := whole_number(row.get("id"))) not in found}
-        found |= fresh
+        rows = {whole_number(row.get("id")): row for row in listed_rows(answer, list_key)}
         total = whole_number(answer.get("record_count")) if isinstance(answer, Mapping) else None
-        if isinstance(total, int) and len(found) >= total:
-            return list(found.values())
-        if not fresh:
-            break
-    if isinstance(total, int):
-        raise HaloUnavailable(f"HaloPSA listed {len(found)} of {total} {list_key}")
-    return list(found.values())
+        counts |= {total} if isinstance(total, int) else set()
+        fresh = rows.keys() - found.keys()
+        found |= {key: row for key, row in rows.items() if key in fresh}
+        first = first or len(rows)
+        cut = len(rows) >= first and len(rows) % ROUND == 0
+        if not fresh or (isinstance(total, int) and len(found) >= total and not cut):
+            repeated = page_no > 1 and cut and rows.keys() == found.keys()
+            return Reading(found, counts, kept_back=repeated and max(counts, default=0) > len(found))
 
 
 def _holds_rows(value: Any) -> bool:
