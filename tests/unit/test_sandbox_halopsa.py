@@ -112,6 +112,12 @@ async def test_or_what_stood_before_it_stays(halo: HaloCaller) -> None:
     assert [client["name"] for client in halo.sandbox.state()["Client"][2:]] == ["One"]
 
 
+async def test_or_all_but_the_refused_ones_are_written(halo: HaloCaller) -> None:
+    halo.sandbox.faults.array_refusal = "each"
+    await halo.post("Client", {"name": "One"}, {"website": "x"}, {"name": "Two"}, status=400)
+    assert [client["name"] for client in halo.sandbox.state()["Client"][2:]] == ["One", "Two"]
+
+
 async def test_arrays_may_be_capped_or_not_taken_at_all(halo: HaloCaller) -> None:
     three = [{"name": name} for name in ("One", "Two", "Three")]
     halo.sandbox.faults.array_cap = 2

@@ -1,5 +1,6 @@
 """The sandbox's own door: look at the state, plant records, switch faults, begin anew."""
 
+from collections.abc import Callable
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -27,6 +28,9 @@ def control_routes(sandbox: Sandbox) -> list[Route]:
     ]
 
 
+_BEGINNINGS: dict[Any, Callable[[], Faults]] = {True: Faults.unpleasant, False: Faults}
+
+
 class _Control:
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
@@ -48,13 +52,20 @@ class _Control:
         return JSONResponse(injector.faults.model_dump(mode="json") | {"happened": dict(injector.happened)})
 
     async def switch(self, request: Request) -> JSONResponse:
-        """Change the named switches and leave the others as they are."""
+        """Change the named switches and leave the others as they are.
+
+        With ``unpleasant`` the others begin anew: true as in `Faults.unpleasant`, false as in a fresh sandbox.
+        """
         changes = await _json_object(request)
+        before = _BEGINNINGS.get(changes.pop("unpleasant", None), self._present)()
         try:
-            self._sandbox.faults = Faults.model_validate(self._sandbox.faults.model_dump() | changes)
+            self._sandbox.faults = Faults.model_validate(before.model_dump() | changes)
         except ValueError as error:
             raise HTTPException(400, str(error)) from error
         return await self.faults(request)
+
+    def _present(self) -> Faults:
+        return self._sandbox.faults
 
     async def seed(self, request: Request) -> JSONResponse:
         """Plant records by entity; answers their ids by entity."""

@@ -61,7 +61,8 @@ class Faults(BaseModel):
         post_status: the status of a POST that did its work.
         arrays: whether a POST takes more than one record; if not, it is refused with 400.
         array_cap: records in one POST at most; more are refused with 400. None for no limit.
-        array_refusal: what one refused record does to the others of its POST: none is written, or those before it are.
+        array_refusal: which others of its POST are written when a record is refused: none (``whole``), those before it
+            (``partial``), or all (``each``); the answer is the refusal.
         page_cap: rows on one page at most.
         record_count: what lists say of the number of rows: the truth, nothing, too many, or too few (this page's).
         shift_rows: rows shift between pages: each page after the first begins with the last row of the one before.
@@ -105,7 +106,7 @@ class Faults(BaseModel):
     post_status: Literal[200, 201] = 201
     arrays: bool = True
     array_cap: int | None = Field(default=None, ge=1)
-    array_refusal: Literal["whole", "partial"] = "whole"
+    array_refusal: Literal["whole", "partial", "each"] = "whole"
     page_cap: int = Field(default=100, ge=1)
     record_count: Literal["right", "missing", "high", "low"] = "right"
     shift_rows: bool = False

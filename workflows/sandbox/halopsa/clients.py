@@ -22,6 +22,13 @@ _CLIENT_DEFAULTS: dict[str, Any] = {
     "customertype": 0,
     "client_to_invoice": 0,
     "accountmanagertech": 0,
+    "accountsemailaddress": "",
+    "paymentterms": 0,
+    "default_currency_code": 0,
+    "tax_number": "",
+    "is_account": True,
+    "is_vip": False,
+    "customer_relationship": [],
     "customfields": [],
 }
 _SITE_DEFAULTS: dict[str, Any] = {
@@ -46,6 +53,7 @@ _USER_DEFAULTS: dict[str, Any] = {
     "title": "",
     "inactive": False,
     "isimportantcontact": False,
+    "ismaincontact": False,
     "web_access_level": 0,
     "neversendemails": False,
     "customfields": [],
@@ -86,6 +94,9 @@ def show_client(store: Store, client: Record) -> Record:
         "main_site_name": store.name_of("Site", client["main_site_id"]),
         "accountmanagertech_name": store.name_of("Agent", client["accountmanagertech"]),
         "client_to_invoice_name": store.name_of("Client", client["client_to_invoice"]),
+        "open_ticket_count": sum(
+            not ticket["hasbeenclosed"] for ticket in store["Tickets"].where("client_id", client["id"])
+        ),
         "use": "client",
         "key": client["id"],
     }

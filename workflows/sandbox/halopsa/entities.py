@@ -36,7 +36,18 @@ ENTITIES = (
         searched=("name",),
         advanced=("name",),
         order="name",
-        computed=frozenset({"main_site_id", "main_site_name", "datecreated", "accountmanagertech_name", "use", "key"}),
+        computed=frozenset(
+            {
+                "main_site_id",
+                "main_site_name",
+                "datecreated",
+                "accountmanagertech_name",
+                "client_to_invoice_name",
+                "open_ticket_count",
+                "use",
+                "key",
+            }
+        ),
         custom_fields=2,
     ),
     Entity(

@@ -22,12 +22,15 @@ def post(call: Call, entity: Entity) -> Answer:
     Raises:
         Refused: the body is no array, or a longer one than the tenant takes, or an element is refused.
     """
-    elements = _elements(call)
-    if call.faults.array_refusal == "whole":
-        with call.store.all_or_nothing():
-            written = [_write(call, entity, sent, position) for position, sent in enumerate(elements)]
-    else:
-        written = [_write_alone(call, entity, sent, position) for position, sent in enumerate(elements)]
+    elements = list(enumerate(_elements(call)))
+    match call.faults.array_refusal:
+        case "whole":
+            with call.store.all_or_nothing():
+                written = [_write(call, entity, sent, position) for position, sent in elements]
+        case "partial":
+            written = [_write_alone(call, entity, sent, position) for position, sent in elements]
+        case _:
+            written = _write_each(call, entity, elements)
     return _answer(call, entity, [present(call.store, entity, record) for record in written])
 
 
@@ -49,6 +52,18 @@ def _elements(call: Call) -> list[Any]:
     cap = call.faults.array_cap if call.faults.arrays else 1
     require(cap is None or len(elements) <= cap, f"The request body may hold at most {cap} record(s).")
     return list(elements)
+
+
+def _write_each(call: Call, entity: Entity, elements: list[tuple[int, Any]]) -> list[Record]:
+    written, refusals = [], []
+    for position, sent in elements:
+        try:
+            written.append(_write_alone(call, entity, sent, position))
+        except Refused as refusal:
+            refusals.append(refusal)
+    if refusals:
+        raise refusals[0]
+    return written
 
 
 def _write_alone(call: Call, entity: Entity, sent: Any, position: int) -> Record:
