@@ -87,7 +87,7 @@ async def test_every_fault_is_listed_with_what_it_takes_and_does() -> None:
     assert [switch["name"] for switch in switches] == list(Faults.model_fields)
     assert all(switch["takes"] and switch["does"] for switch in switches)
     takes = {switch["name"]: switch["takes"] for switch in switches}
-    assert takes["array_refusal"] == "whole|partial"
+    assert takes["login_type"] == "agent|none"
     assert takes["lose_answers"] == "number from 0 to 1"
     assert takes["rate_limit"] == '{"requests": integer, "window_s": number}|null'
 
@@ -96,6 +96,8 @@ async def test_every_fault_is_listed_with_what_it_takes_and_does() -> None:
     ("options", "complaint"),
     [
         (("--bind", "8090"), "must be host:port"),
+        (("--bind", "127.0.0.1:70000"), "must be host:port"),
+        (("--state", "/"), "--state / cannot be read"),
         (("--show-planted",), "say which with --seed"),
         (("--dialect", "v3"), "--dialect"),
     ],

@@ -11,22 +11,23 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from worker.cli.output import Format, Output, show_json, show_list, stop
 from worker.cli.store import settings
 from worker.serve import bind, serving, stop_on_signals
+from worker.settings import Bind
 from workflows.sandbox import Faults, Sandbox, sandbox_app
 from workflows.sandbox.halopsa.dialects import DialectName
 from workflows.sandbox.msp import plant_msp
 
-BIND = "127.0.0.1:8090"
+SANDBOX_BIND = "127.0.0.1:8090"
 SWITCH_COLUMNS = ("name", "takes", "does")
 
 
 def sandbox(
-    bind_to: Annotated[str, typer.Option("--bind", help="Where to listen, host:port.")] = BIND,
+    bind_to: Annotated[str, typer.Option("--bind", help="Where to listen, host:port.")] = SANDBOX_BIND,
     state: Annotated[
         Path | None, typer.Option(help="A file that keeps the look-alike's records between starts.")
     ] = None,
@@ -51,13 +52,13 @@ def sandbox(
     output: Output = Format.TABLE,
 ) -> None:
     """Run a HaloPSA look-alike to try things out on."""
-    settings()
     if list_faults:
         show_list(_switches(), SWITCH_COLUMNS, output)
         return
     if show_planted:
         _show_planted(dialect, seed)
         return
+    settings()
     address = _address(bind_to)
     tenant = _tenant(state, dialect, _faults(fault or [], seed, unpleasant=unpleasant), seed)
     asyncio.run(_serve(tenant, address, until_eof=until_eof))
@@ -74,7 +75,7 @@ def _tenant(state: Path | None, dialect: DialectName | None, faults: Faults, see
     fresh = state is None or not state.exists()
     try:
         tenant = Sandbox(state_file=state, faults=faults, dialect=dialect or "v2")
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         stop(f"--state {state} cannot be read: {error}", 2)
     if dialect not in (None, tenant.dialect):
         stop(f"--dialect {dialect}: {state} holds a tenant that speaks {tenant.dialect}", 2)
@@ -85,10 +86,10 @@ def _tenant(state: Path | None, dialect: DialectName | None, faults: Faults, see
 
 
 def _address(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdigit():
-        stop(f"--bind {text}: must be host:port, for example {BIND}", 2)
-    return host, int(port)
+    try:
+        return TypeAdapter(Bind).validate_python(text)
+    except ValidationError:
+        stop(f"--bind {text}: must be host:port, for example {SANDBOX_BIND}", 2)
 
 
 def _faults(assignments: list[str], seed: int | None, *, unpleasant: bool) -> Faults:
