@@ -4,7 +4,7 @@ import base64
 import binascii
 from collections.abc import Iterable, Sequence
 
-from webhooks.delivery import Delivery, NotProven
+from webhooks.delivery import Delivery, Missing, NotProven, WrongScheme
 from webhooks.signatures import any_same, same_bytes
 
 
@@ -16,7 +16,7 @@ def check_bearer(delivery: Delivery, secrets: Sequence[str]) -> None:
     """
     scheme, _, token = delivery.proof("authorization").partition(" ")
     if scheme.lower() != "bearer":
-        raise NotProven("the header authorization must be 'Bearer' and the token")
+        raise WrongScheme("the header authorization must be 'Bearer' and the token")
     if not any_same([token.strip()], secrets):
         raise NotProven("the bearer token is wrong")
 
@@ -29,7 +29,7 @@ def check_basic(delivery: Delivery, secrets: Sequence[str]) -> None:
     """
     header = delivery.proof("authorization")
     if header.partition(" ")[0].lower() != "basic":
-        raise NotProven("the header authorization must be 'Basic' and user:password in base64")
+        raise WrongScheme("the header authorization must be 'Basic' and user:password in base64")
     if not same_bytes(_basic_readings(header), secrets):
         raise NotProven("user and password are wrong")
 
@@ -50,6 +50,8 @@ def check_shared_secret(delivery: Delivery, secrets: Sequence[str]) -> None:
         delivery.proof(name)
     in_query = [same_bytes([value.encode()], secrets) for _, value in delivery.query]
     if not names and not any(in_query):
+        if not (delivery.address_secret or in_query or "authorization" in delivery.headers):
+            raise Missing("no header, query parameter or address holds the secret")
         raise NotProven("no header, query parameter or address holds the secret")
 
 

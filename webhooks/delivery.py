@@ -21,8 +21,25 @@ class NotProven(ParhelionError):
     """The sender has not shown that it is who it says. The text goes back to it: it names the check, never a value."""
 
 
+class Missing(NotProven):
+    """Nothing that could prove the sender came with the delivery."""
+
+
+class WrongScheme(NotProven):
+    """What came is a proof of another kind."""
+
+
 class TooOld(NotProven):
-    """The sender's time is too far from the clock here; whether the rest is right has not been looked at."""
+    """The sender's time is too far from the clock here; whether the rest is right has not been looked at.
+
+    Args:
+        text: names the header.
+        sent_at: the sender's time (UTC), or None where it is beyond every calendar.
+    """
+
+    def __init__(self, text: str, sent_at: datetime | None) -> None:
+        super().__init__(text)
+        self.sent_at = sent_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +67,14 @@ class Delivery:
             Its value, never empty; latin-1 text, as HTTP has it.
 
         Raises:
-            NotProven: the header is missing, or came more than once: then nobody can say which one was meant.
+            Missing: it did not come.
+            NotProven: it came more than once: then nobody can say which one was meant.
         """
         values = self.headers.getlist(name)
         if len(values) > 1:
             raise NotProven(f"the header {name} came more than once")
         if not values or not values[0]:
-            raise NotProven(f"the header {name} is missing")
+            raise Missing(f"the header {name} is missing")
         return values[0]
 
     @property
@@ -101,6 +119,7 @@ class Source:
         sample: makes a realistic delivery from a secret, the source's address (``https://…/webhooks/{name}``) and the
             time of sending (UTC).
         media_type: what the whole Content-Type, without its parameters and in lower case, must match.
+        signs_body: whether its proof covers the body.
         by_address: whether ``/webhooks/{name}/{secret}`` is served; such an address proves the sender.
         success: makes the answer from the delivery and what is to be told of it.
         busy_status: what tells the sender to come again later, or None where it must never be told so.
@@ -115,6 +134,7 @@ class Source:
     secret_problem: Callable[[str], str | None]
     sample: Callable[[str, str, datetime], Delivery]
     media_type: re.Pattern[str] = JSON_TYPE
+    signs_body: bool = False
     by_address: bool = False
     success: Callable[[Delivery, Mapping[str, Any]], Response] = accepted
     busy_status: int | None = 429

@@ -4,10 +4,8 @@ import asyncio
 import json
 import socket
 import string
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -19,81 +17,23 @@ from hypothesis import strategies as st
 from starlette.applications import Starlette
 from structlog.testing import capture_logs
 
-from webhooks.app import webhook_app
+from tests.unit.webhook_door import LIMIT, NOW, WHSEC, Shelf, Web
 from webhooks.signatures import sign_standard
 from worker.errors import StoreUnavailable
-from worker.events import Event
 
-SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-TOKEN = "s3cret-t0ken"
-NOW = datetime(2026, 11, 23, 9, 0, 0, tzinfo=UTC)
-LIMIT = 10_000
+TOKEN = "token-s3cret"
 DEAL = {"type": "deal.won", "timestamp": "2026-11-23T08:59:00Z", "data": {"deal": {"id": "D-1"}}}
 BODY = json.dumps(DEAL).encode()
 JSON = {"content-type": "application/json"}
-PUBLIC = "https://hooks.msp.example"
 BEARER = {**JSON, "authorization": f"Bearer {TOKEN}"}
 
 
-@dataclass(frozen=True)
-class Taken:
-    accepted: list[str]
-    duplicates: list[str]
-
-
-@dataclass
-class Shelf:
-    """Stands where the inbox's store would: keeps events, or fails as the store does."""
-
-    events: dict[str, Event] = field(default_factory=dict)
-    trouble: Exception | None = None
-
-    async def accept(self, events: Sequence[Event]) -> Taken:
-        if self.trouble:
-            raise self.trouble
-        new = [event for event in events if event.id not in self.events]
-        self.events |= {event.id: event for event in new}
-        return Taken([event.id for event in new], [event.id for event in events if event not in new])
-
-    async def ready(self) -> None:
-        if self.trouble:
-            raise self.trouble
-
-
-@dataclass
-class Web:
-    """The application with everything around it that a test looks at."""
-
-    shelf: Shelf = field(default_factory=Shelf)
-    outcomes: list[tuple[str, str]] = field(default_factory=list)
-    secrets: dict[str, list[str]] = field(default_factory=lambda: {"standard": [SECRET], "token": [TOKEN]})
-
-    def app(self) -> Starlette:
-        return webhook_app(
-            inbox=self.shelf,
-            secrets=self.secrets,
-            max_body_bytes=LIMIT,
-            ready=self.shelf.ready,
-            metrics=metrics,
-            now=lambda: NOW,
-            on_delivery=lambda source, outcome: self.outcomes.append((source, outcome)),
-        )
-
-    async def request(self, method: str, path: str, **more: Any) -> httpx.Response:
-        transport = httpx.ASGITransport(self.app(), raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://parhelion.test") as client:
-            return await client.request(method, path, **more)
-
-    async def post(self, path: str, body: Any = BODY, headers: Any = None) -> httpx.Response:
-        return await self.request("POST", path, content=body, headers=BEARER if headers is None else headers)
-
-
-async def metrics() -> tuple[bytes, str]:
-    return b"deliveries_total 1\n", "text/plain; version=0.0.4; charset=utf-8"
-
-
 def signed(body: bytes = BODY, delivery_id: str = "msg_1") -> dict[str, str]:
-    return JSON | sign_standard(SECRET, delivery_id, NOW, body)
+    return JSON | sign_standard(WHSEC, delivery_id, NOW, body)
+
+
+async def post(web: Web, path: str, body: Any = BODY, headers: Any = None) -> httpx.Response:
+    return await web.request("POST", path, content=body, headers=BEARER if headers is None else headers)
 
 
 def error(answer: httpx.Response) -> tuple[int, str]:
@@ -105,8 +45,8 @@ def error(answer: httpx.Response) -> tuple[int, str]:
 
 async def test_a_delivery_is_kept_and_its_repeat_is_named_as_one() -> None:
     web = Web()
-    first = await web.post("/webhooks/standard", headers=signed())
-    again = await web.post("/webhooks/standard", headers=signed())
+    first = await post(web, "/webhooks/standard", headers=signed())
+    again = await post(web, "/webhooks/standard", headers=signed())
 
     assert first.status_code == again.status_code == 202
     assert first.json() == {"accepted": ["standard:msg_1"], "duplicates": [], "ignored": 0}
@@ -117,7 +57,7 @@ async def test_a_delivery_is_kept_and_its_repeat_is_named_as_one() -> None:
 
 async def test_a_token_delivery_is_kept_once() -> None:
     web = Web()
-    first, again = [await web.post("/webhooks/token") for _ in range(2)]
+    first, again = [await post(web, "/webhooks/token") for _ in range(2)]
 
     assert first.json()["accepted"] == again.json()["duplicates"] == list(web.shelf.events)
 
@@ -131,14 +71,14 @@ async def test_a_trailing_slash_is_served_without_a_redirect(path: str) -> None:
 
 @pytest.mark.parametrize("path", ["/webhooks/slack", "/webhooks/token/secret", "/webhooks/token//", "/webhooks/", "/"])
 async def test_what_does_not_exist_is_not_found(path: str) -> None:
-    assert error(await Web().post(path)) == (404, "not_found")
+    assert error(await post(Web(), path)) == (404, "not_found")
 
 
 @pytest.mark.parametrize("secrets", [[], [""], ["", " "]])
 async def test_a_source_without_a_secret_is_as_unknown_as_any(secrets: list[str]) -> None:
     web = Web(secrets={"token": secrets})
-    closed = await web.post("/webhooks/token", headers={**JSON, "authorization": "Bearer "})
-    unknown = await web.post("/webhooks/slack")
+    closed = await post(web, "/webhooks/token", headers={**JSON, "authorization": "Bearer "})
+    unknown = await post(web, "/webhooks/slack")
 
     assert error(closed) == (404, "not_found")
     assert closed.json() == unknown.json()
@@ -164,7 +104,7 @@ async def test_only_post_delivers(method: str) -> None:
     ],
 )
 async def test_json_in_utf_8_is_read_under_any_of_its_names(kind: str) -> None:
-    assert (await Web().post("/webhooks/token", headers=BEARER | {"content-type": kind})).status_code == 202
+    assert (await post(Web(), "/webhooks/token", headers=BEARER | {"content-type": kind})).status_code == 202
 
 
 @pytest.mark.parametrize(
@@ -182,16 +122,16 @@ async def test_json_in_utf_8_is_read_under_any_of_its_names(kind: str) -> None:
 async def test_another_type_or_encoding_is_refused(headers: dict[str, str]) -> None:
     web = Web()
 
-    assert error(await web.post("/webhooks/token", headers=BEARER | headers)) == (415, "unsupported_type")
-    assert error(await web.post("/webhooks/token", headers={})) == (415, "unsupported_type")
+    assert error(await post(web, "/webhooks/token", headers=BEARER | headers)) == (415, "unsupported_type")
+    assert error(await post(web, "/webhooks/token", headers={})) == (415, "unsupported_type")
     assert not web.shelf.events
 
 
 async def test_a_delivery_that_is_not_proven_is_refused_before_it_is_read() -> None:
     web = Web()
 
-    assert error(await web.post("/webhooks/token", b"not json", JSON)) == (401, "not_proven")
-    assert error(await web.post("/webhooks/standard", BODY + b" ", signed())) == (401, "not_proven")
+    assert error(await post(web, "/webhooks/token", b"not json", JSON)) == (401, "not_proven")
+    assert error(await post(web, "/webhooks/standard", BODY + b" ", signed())) == (401, "not_proven")
     assert not web.shelf.events
 
 
@@ -201,14 +141,14 @@ async def test_a_delivery_that_is_not_proven_is_refused_before_it_is_read() -> N
 async def test_a_proven_delivery_that_cannot_be_read_is_told_so(body: bytes) -> None:
     web = Web()
 
-    assert error(await web.post("/webhooks/token", body)) == (400, "not_readable")
-    assert error(await web.post("/webhooks/standard", body, signed(body))) == (400, "not_readable")
+    assert error(await post(web, "/webhooks/token", body)) == (400, "not_readable")
+    assert error(await post(web, "/webhooks/standard", body, signed(body))) == (400, "not_readable")
     assert not web.shelf.events
 
 
 async def test_while_nothing_can_be_stored_the_sender_is_asked_to_come_again() -> None:
     web = Web(Shelf(trouble=StoreUnavailable("Valkey is away")))
-    answer = await web.post("/webhooks/token")
+    answer = await post(web, "/webhooks/token")
     probe = await web.request("GET", "/readyz")
 
     assert error(answer) == error(probe) == (503, "unavailable")
@@ -229,7 +169,7 @@ async def test_a_bug_is_answered_in_json_and_logged_once_with_its_trace() -> Non
     bug = ZeroDivisionError("behind the door")
     web = Web(Shelf(trouble=bug))
     with capture_logs() as lines:
-        answer = await web.post("/webhooks/token")
+        answer = await post(web, "/webhooks/token")
 
     assert error(answer) == (500, "internal")
     assert "behind the door" not in answer.text
@@ -240,9 +180,9 @@ async def test_a_bug_is_answered_in_json_and_logged_once_with_its_trace() -> Non
 async def test_each_delivery_leaves_one_line_that_tells_no_secret() -> None:
     web = Web()
     with capture_logs([structlog.contextvars.merge_contextvars]) as lines:
-        taken = await web.post("/webhooks/token")
-        refused = await web.post("/webhooks/standard", headers=BEARER)
-        await web.post(f"/webhooks/{TOKEN}")
+        taken = await post(web, "/webhooks/token")
+        refused = await post(web, "/webhooks/standard", headers=BEARER)
+        await post(web, f"/webhooks/{TOKEN}")
 
     assert [(line["event"], line["source"], line["outcome"], line["status"]) for line in lines] == [
         ("delivery", "token", "accepted", 202),
@@ -251,7 +191,7 @@ async def test_each_delivery_leaves_one_line_that_tells_no_secret() -> None:
     ]
     assert (lines[0]["accepted"], lines[0]["duplicates"]) == (1, 0)
     assert [line["request_id"] for line in lines[:2]] == [one.headers["x-request-id"] for one in (taken, refused)]
-    for told in (TOKEN, SECRET, "D-1"):
+    for told in (TOKEN, WHSEC, "D-1"):
         assert told not in repr(lines)
 
 
@@ -263,7 +203,7 @@ async def endless(sent: list[int]) -> AsyncIterator[bytes]:
 
 async def test_a_body_is_read_no_further_than_the_limit() -> None:
     web, sent = Web(), list[int]()
-    answer = await web.post("/webhooks/token", endless(sent))
+    answer = await post(web, "/webhooks/token", endless(sent))
 
     assert error(answer) == (413, "too_large")
     assert answer.headers["connection"] == "close"
@@ -272,14 +212,14 @@ async def test_a_body_is_read_no_further_than_the_limit() -> None:
 
 async def test_a_body_that_announces_itself_as_too_long_is_not_read_at_all() -> None:
     web, sent = Web(), list[int]()
-    answer = await web.post("/webhooks/token", endless(sent), BEARER | {"content-length": str(LIMIT + 1)})
+    answer = await post(web, "/webhooks/token", endless(sent), BEARER | {"content-length": str(LIMIT + 1)})
 
     assert error(answer) == (413, "too_large")
     assert sent == []
 
 
 async def test_a_body_of_just_the_limit_is_read() -> None:
-    assert (await Web().post("/webhooks/token", BODY.ljust(LIMIT))).status_code == 202
+    assert (await post(Web(), "/webhooks/token", BODY.ljust(LIMIT))).status_code == 202
 
 
 JUNK = st.binary(max_size=40) | st.text(string.printable, max_size=40).map(str.encode)
@@ -317,7 +257,7 @@ async def test_no_header_and_no_body_breaks_the_door(
 ) -> None:
     proof = [(name.encode(), value.encode()) for name, value in (BEARER | signed(body)).items()]
     kept = [one for one in proof if doubled or one[0] not in dict(changed)]
-    answer = await Web().post(f"/webhooks/{source}", body, kept + changed)
+    answer = await post(Web(), f"/webhooks/{source}", body, kept + changed)
 
     assert answer.status_code in {202, 400, 401, 404, 413, 415}
 

@@ -17,7 +17,7 @@ from starlette.datastructures import Headers
 
 from webhooks.changes import Change, as_text, change_event, content_key, from_milliseconds, scalars
 from webhooks.credentials import any_text
-from webhooks.delivery import Delivery, Ignored, NotProven, Source, TooOld
+from webhooks.delivery import Delivery, Ignored, NotProven, Source, TooOld, WrongScheme
 from webhooks.sending import json_body
 from webhooks.signatures import any_same
 from worker.events import Event, read_json, read_time
@@ -61,9 +61,10 @@ def _verify_v3(delivery: Delivery, secrets: Sequence[str]) -> None:
     if not re.fullmatch(r"[0-9]{1,15}", timestamp):
         raise NotProven(f"{TIMESTAMP} must be milliseconds since 1970")
     if abs(int(timestamp) - delivery.received_at.timestamp() * 1000) > TOLERANCE_MS:
-        raise TooOld(f"{TIMESTAMP} is more than {TOLERANCE_MS // 1000} seconds away from the clock here")
+        text = f"{TIMESTAMP} is more than {TOLERANCE_MS // 1000} seconds away from the clock here"
+        raise TooOld(text, from_milliseconds(timestamp))
     addresses = {delivery.url, DECODED.sub(lambda found: unquote(found[0]), delivery.url)}
-    fitting = [_v3(secret, delivery, address, timestamp) for secret in secrets for address in addresses]
+    fitting = [sign_v3(secret, delivery, address, timestamp) for secret in secrets for address in addresses]
     if not any_same([given], fitting):
         raise NotProven(f"{V3} does not fit this method, address, body and timestamp")
 
@@ -76,12 +77,20 @@ def _verify_older(delivery: Delivery, secrets: Sequence[str]) -> None:
         case "v2":
             signed = f"{delivery.method}{delivery.url}".encode() + delivery.body
         case _:
-            raise NotProven(f"{VERSION} must be v1 or v2 where there is no {V3}")
+            raise WrongScheme(f"{VERSION} must be v1 or v2 where there is no {V3}")
     if not any_same([given.lower()], [hashlib.sha256(secret.encode() + signed).hexdigest() for secret in secrets]):
         raise NotProven(f"{OLDER} does not fit")
 
 
-def _v3(secret: str, delivery: Delivery, address: str, timestamp: str) -> str:
+def sign_v3(secret: str, delivery: Delivery, address: str, timestamp: str) -> str:
+    """Compute ``X-HubSpot-Signature-v3``.
+
+    Args:
+        secret: the app's client secret.
+        delivery: gives method and body.
+        address: the whole address, decoded as HubSpot does.
+        timestamp: milliseconds since 1970, as sent.
+    """
     signed = f"{delivery.method}{address}".encode() + delivery.body + timestamp.encode()
     return base64.b64encode(hmac.digest(secret.encode(), signed, hashlib.sha256)).decode()
 
@@ -182,14 +191,15 @@ def _workflow_object(values: Mapping[str, Any]) -> tuple[str | None, str]:
 
 
 def sample(secret: str, url: str, now: datetime) -> Delivery:
-    """Make an app's delivery of one deal that moved to a stage, signed v3."""
+    """Make an app's delivery of one deal that moved to a stage, signed v3 and, as HubSpot does, v1."""
     stamp = str(int(now.timestamp() * 1000))
     ids = {"eventId": 1, "subscriptionId": 2351905, "portalId": 62515, "appId": 54321, "objectId": 18342601337}
     told = {"subscriptionType": "deal.propertyChange", "propertyName": "dealstage", "propertyValue": "closedwon"}
     moment = {"occurredAt": int(stamp), "attemptNumber": 0, "changeSource": "CRM_UI"}
     unsigned = Delivery(Headers(), json_body([{**told, **ids, **moment}]), now, url)
-    signature = {TIMESTAMP: stamp, V3: _v3(secret, unsigned, url, stamp)}
+    signature = {TIMESTAMP: stamp, V3: sign_v3(secret, unsigned, url, stamp)}
+    signature |= {VERSION: "v1", OLDER: hashlib.sha256(secret.encode() + unsigned.body).hexdigest()}
     return Delivery(Headers({"content-type": "application/json"} | signature), unsigned.body, now, url)
 
 
-source = Source("hubspot", verify, events, any_text, sample)
+source = Source("hubspot", verify, events, any_text, sample, signs_body=True)

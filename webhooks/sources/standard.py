@@ -7,6 +7,7 @@ from typing import Final
 
 from starlette.datastructures import Headers
 
+from webhooks.changes import from_milliseconds
 from webhooks.delivery import Delivery, NotProven, Source, TooOld
 from webhooks.sending import json_body, sample_deal
 from webhooks.signatures import any_same, sign_standard, standard_key, standard_signature
@@ -22,9 +23,10 @@ DELIVERY_ID: Final = re.compile(rf"[!-~]{{1,{MAX_ID_LENGTH}}}")
 
 def verify(delivery: Delivery, secrets: Sequence[str]) -> None:
     """Prove id, time and body by one of the signatures in the header and one of the secrets."""
-    delivery_id = delivery.proof("webhook-id")
-    timestamp = delivery.proof("webhook-timestamp")
-    given = delivery.proof("webhook-signature").split()
+    family = _family(delivery)
+    delivery_id = delivery.proof(f"{family}-id")
+    timestamp = delivery.proof(f"{family}-timestamp")
+    given = delivery.proof(f"{family}-signature").split()
     _check_age(timestamp, delivery.received_at)
     if not any_same(given, [standard_signature(secret, delivery_id, timestamp, delivery.body) for secret in secrets]):
         raise NotProven("no v1 signature in webhook-signature fits this id, timestamp and body")
@@ -32,7 +34,7 @@ def verify(delivery: Delivery, secrets: Sequence[str]) -> None:
 
 def events(delivery: Delivery) -> Sequence[Event]:
     """Read the one canonical event; ``webhook-id`` stays the same over the sender's repeats, so it names the event."""
-    delivery_id = delivery.headers["webhook-id"]
+    delivery_id = delivery.headers[f"{_family(delivery)}-id"]
     if not DELIVERY_ID.fullmatch(delivery_id):
         raise ValueError(f"webhook-id must be 1 to {MAX_ID_LENGTH} visible ASCII characters without spaces")
     return [canonical_event("standard", delivery_id, read_json(delivery.body), received_at=delivery.received_at)]
@@ -49,11 +51,17 @@ def secret_problem(secret: str) -> str | None:
     )
 
 
+def _family(delivery: Delivery) -> str:
+    """Tell how the headers are called: Svix, where the scheme comes from, has names of its own."""
+    return "svix" if "svix-id" in delivery.headers and "webhook-id" not in delivery.headers else "webhook"
+
+
 def _check_age(timestamp: str, now: datetime) -> None:
     if not TIMESTAMP.fullmatch(timestamp):
         raise NotProven("webhook-timestamp must be whole seconds since 1970")
     if abs(int(timestamp) - now.timestamp()) > TOLERANCE_S:
-        raise TooOld(f"webhook-timestamp is more than {TOLERANCE_S} seconds away from the clock here")
+        text = f"webhook-timestamp is more than {TOLERANCE_S} seconds away from the clock here"
+        raise TooOld(text, from_milliseconds(int(timestamp) * 1000))
 
 
 def sample(secret: str, url: str, now: datetime) -> Delivery:
@@ -63,4 +71,4 @@ def sample(secret: str, url: str, now: datetime) -> Delivery:
     return Delivery(Headers({"content-type": "application/json"} | signature), body, now, url)
 
 
-source = Source("standard", verify, events, secret_problem, sample)
+source = Source("standard", verify, events, secret_problem, sample, signs_body=True)

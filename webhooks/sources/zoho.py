@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from webhooks.changes import Change, as_text, change_event, from_milliseconds
 from webhooks.credentials import proven_by_address
-from webhooks.delivery import Delivery, Ignored, NotProven, Source
+from webhooks.delivery import Delivery, Ignored, Missing, NotProven, Source
 from webhooks.sending import json_delivery
 from webhooks.signatures import same_bytes
 from worker.events import Event, read_json
@@ -30,7 +30,7 @@ def verify(delivery: Delivery, secrets: Sequence[str]) -> None:
     if token is None and proven_by_address(delivery, secrets):
         return
     if not isinstance(token, str) or not token:
-        raise NotProven("the body holds no token")
+        raise Missing("the body holds no token")
     if not same_bytes([token.encode()], secrets):
         raise NotProven("the token in the body is wrong")
 
