@@ -1,0 +1,146 @@
+"""Why a captured request fails: the true cause of each broken delivery is named."""
+
+import base64
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from starlette.datastructures import Headers
+
+from tests.unit.webhook_door import NOW, PUBLIC, SECRETS
+from webhooks.captured import Captured, dump_captured, read_captured
+from webhooks.delivery import Delivery
+from webhooks.samples import sample
+from webhooks.verdict import explain
+
+EVERY = pytest.mark.parametrize("name", SECRETS)
+SIGNED = pytest.mark.parametrize("name", ["standard", "hubspot"])
+
+
+def made(name: str, **changes: str) -> Delivery:
+    sent = sample(name, SECRETS[name], f"{PUBLIC}/webhooks/{name}", NOW)
+    length = {"content-length": str(len(sent.body))}
+    return replace(sent, headers=Headers({**sent.headers, **length, **changes}))
+
+
+def cause(delivery: Delivery, *, secret: str = "", public_url: str = "") -> str:
+    captured = read_captured(dump_captured(delivery).encode(), NOW)
+    verdict = explain(captured, [secret or SECRETS[captured.source]], public_url=public_url)
+    assert verdict.text
+    assert SECRETS[captured.source] not in verdict.text
+    return verdict.cause
+
+
+@EVERY
+def test_a_good_request_is_called_good(name: str) -> None:
+    assert cause(made(name)) == cause(made(name), public_url=PUBLIC) == "good"
+
+
+@EVERY
+def test_a_wrong_secret_is_named(name: str) -> None:
+    assert cause(made(name), secret="whsec_" + "QUJD" * 8) == "wrong_secret"
+
+
+@SIGNED
+def test_a_changed_body_is_named(name: str) -> None:
+    sent = made(name)
+    longer = replace(sent, body=sent.body.replace(b"a", b"aa", 1))
+    reformatted = replace(sent, body=json.dumps(json.loads(sent.body), indent=2).encode())
+
+    assert cause(longer) == cause(reformatted) == "changed_body"
+
+
+def test_where_nothing_tells_secret_from_body_both_are_said() -> None:
+    sent = sample("standard", SECRETS["standard"], f"{PUBLIC}/webhooks/standard", NOW)
+    verdict = explain(Captured("standard", replace(sent, body=b"{}"), dated=True), [SECRETS["standard"]])
+
+    assert "secret" in verdict.text
+    assert "body was changed" in verdict.text
+
+
+@SIGNED
+@pytest.mark.parametrize("minutes", [6, -6, 10_000])
+def test_a_request_that_is_too_old_or_early_is_named(name: str, minutes: int) -> None:
+    assert cause(replace(made(name), received_at=NOW + timedelta(minutes=minutes))) == "too_old"
+
+
+@pytest.mark.parametrize(
+    ("address", "host", "public_url"),
+    [
+        pytest.param("http://hooks.msp.example/webhooks/hubspot", "", "", id="scheme"),
+        pytest.param("http://10.0.0.5:8080/webhooks/hubspot", "hooks.msp.example", "", id="inner host"),
+        pytest.param(f"{PUBLIC}/webhooks/hubspot/", "", "", id="slash"),
+        pytest.param(f"{PUBLIC}/webhooks/hubspot?x=1", "", "", id="query"),
+        pytest.param("https://elsewhere.example/webhooks/hubspot", "", "", id="another host"),
+        pytest.param(f"{PUBLIC}/webhooks/hubspot", "", "http://127.0.0.1:8080", id="public address set wrongly"),
+    ],
+)
+def test_a_wrong_address_is_named(address: str, host: str, public_url: str) -> None:
+    sent = made("hubspot", **({"x-forwarded-host": host} if host else {}))
+
+    assert cause(replace(sent, url=address), public_url=public_url) == "wrong_url"
+
+
+def test_an_address_with_a_secret_where_none_is_taken_is_named() -> None:
+    assert cause(replace(made("token"), url=f"{PUBLIC}/webhooks/token/x")) == "wrong_url"
+
+
+@EVERY
+def test_a_missing_proof_is_named(name: str) -> None:
+    sent = made(name)
+    body = b"<a/>" if name == "salesforce" else b'{"ids": []}'
+    bare = replace(sent, url=f"{PUBLIC}/webhooks/{name}", headers=Headers(), body=body)
+
+    assert cause(bare) == "missing"
+
+
+@pytest.mark.parametrize(("name", "given"), [("token", "Basic eDp5"), ("pipedrive", "Bearer x")])
+def test_a_proof_of_another_kind_is_named(name: str, given: str) -> None:
+    assert cause(made(name, authorization=given)) == "wrong_scheme"
+
+
+def test_what_is_proven_but_cannot_be_read_is_named() -> None:
+    assert cause(replace(made("token"), body=b"not json")) == "not_readable"
+
+
+def test_without_a_time_of_receipt_the_age_is_not_judged() -> None:
+    told = json.loads(dump_captured(made("hubspot")))
+    del told["received_at"]
+    captured = read_captured(json.dumps(told).encode(), NOW + timedelta(days=30))
+
+    assert explain(captured, [SECRETS["hubspot"]]).cause == "good"
+
+
+def test_a_body_may_stand_in_the_file_as_text() -> None:
+    told = json.loads(dump_captured(made("token")))
+    told["body"] = base64.b64decode(told.pop("body_base64")).decode()
+    told["headers"]["x-twice"] = ["a", "b"]
+    delivery = read_captured(json.dumps(told).encode(), NOW).delivery
+
+    assert delivery.body == made("token").body
+    assert delivery.headers.getlist("x-twice") == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"url": "x"}',
+        b'{"url": "x", "headers": {"a": "\xe2\x82\xac"}}',
+        b'{"url": "x", "headers": {}, "body": {"parsed": true}}',
+        b'{"url": "x", "headers": {}, "body_base64": "!"}',
+    ],
+)
+def test_a_file_that_is_none_is_told_so(text: bytes) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        read_captured(text, NOW)
+
+
+def test_a_verdict_needs_a_source_and_a_secret() -> None:
+    with pytest.raises(ValueError, match="no source"):
+        explain(Captured("", made("token"), dated=True), ["x"])
+    with pytest.raises(ValueError, match="no secret"):
+        explain(Captured("token", made("token"), dated=True), [])
