@@ -20,6 +20,7 @@ from webhooks.signatures import sign_standard
 from webhooks.sources import secret_problem
 from worker import metrics
 from worker.alerts import AlertSender
+from worker.budget import Budget
 from worker.durability import Durability
 from worker.engine import Engine
 from worker.errors import StoreUnavailable
@@ -49,6 +50,7 @@ Chore = Callable[[], Awaitable[None]]
 class Store:
     """The parts of the journal on one connection."""
 
+    scripts: Scripts
     journal: Journal
     reader: Reader
     verbs: Verbs
@@ -61,7 +63,7 @@ async def open_store(url: str, *, tries: int = BRISK_TRIES) -> AsyncIterator[Sto
     client = store_client(url, tries=tries)
     scripts = Scripts(client, DOORBELL)
     try:
-        yield Store(Journal(scripts), Reader(scripts), Verbs(scripts), Upkeep(scripts))
+        yield Store(scripts, Journal(scripts), Reader(scripts), Verbs(scripts), Upkeep(scripts))
     finally:
         await client.aclose(close_connection_pool=True)
 
@@ -69,6 +71,11 @@ async def open_store(url: str, *, tries: int = BRISK_TRIES) -> AsyncIterator[Sto
 def inbox_of(store: Store, *, check: Check | None = None) -> Inbox:
     """Make the inbox in front of a journal."""
     return Inbox(store.journal, store.reader, WORKFLOWS, hydrate, check=check)
+
+
+def budget_of(settings: Settings, store: Store) -> Budget:
+    """Make what limits the requests to HaloPSA."""
+    return Budget(store.scripts, requests=settings.halo_budget_requests, window_s=settings.halo_budget_window_s)
 
 
 def durability_of(settings: Settings, store: Store) -> Durability:
@@ -144,6 +151,13 @@ async def _journal_metrics(store: Store) -> bytes:
     alerts = Gauge("parhelion_alerts_waiting", "Alerts that are still to be sent.", registry=registry)
     ended = Gauge("parhelion_ended_kept", "Ended runs and events that are not archived yet.", registry=registry)
     memory = Gauge("parhelion_store_memory_bytes", "Valkey's memory; no limit is 0.", ["kind"], registry=registry)
+    requests = Gauge(
+        "parhelion_budget_requests",
+        "The request budget: the limit in a window, what is spent and held of it, the runs that wait for room.",
+        ["kind"],
+        registry=registry,
+    )
+    refused = Gauge("parhelion_budget_refused", "Answers with 429 so far.", registry=registry)
     answers = Gauge("parhelion_store_up", "Whether Valkey answers.", registry=registry)
     try:
         for state, number in (await store.reader.counts()).items():
@@ -154,6 +168,10 @@ async def _journal_metrics(store: Store) -> bytes:
         if (found := await store.upkeep.memory()) is not None:
             memory.labels("used").set(found.used)
             memory.labels("max").set(found.limit)
+        budget = await Budget(store.scripts).state()
+        for kind in ("limit", "spent", "held", "waiting"):
+            requests.labels(kind).set(getattr(budget, kind))
+        refused.set(budget.refused)
         answers.set(1)
     except StoreUnavailable:
         answers.set(0)
@@ -181,7 +199,10 @@ async def open_worker(settings: Settings, url: str) -> AsyncIterator[WorkerParts
     name = f"{socket.gethostname()}:{os.getpid()}"
     halo = halo_connection(settings)
     async with open_store(url, tries=PATIENT_TRIES) as store:
-        engine = Engine(store.journal, WORKFLOWS, msp_for_run(halo, Policy()), worker=name, hydrate=hydrate)
+        budget = budget_of(settings, store)
+        engine = Engine(
+            store.journal, WORKFLOWS, msp_for_run(halo, Policy()), worker=name, hydrate=hydrate, budget=budget
+        )
         inbox = inbox_of(store)
         senders = alert_senders(settings, store, name)
 

@@ -72,6 +72,8 @@ class Settings(BaseModel):
     halo_client_id: str | None = None
     halo_client_secret: SecretStr | None = None
     halo_scope: str = "all"
+    halo_budget_requests: int = Field(default=250, ge=1)
+    halo_budget_window_s: float = Field(default=300, ge=1)
     halo_closer_agent_id: int | None = Field(default=None, ge=1)
     halo_dialect: Literal["v2"] = "v2"
     webhook_secrets: Mapping[str, tuple[SecretStr, ...]] = Field(default_factory=dict)

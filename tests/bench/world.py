@@ -154,6 +154,7 @@ def _env(valkey: str, halo: str, web: str) -> dict[str, str]:
         "PARHELION_HALO_AUTH_URL": f"{halo}/auth",
         "PARHELION_HALO_CLIENT_ID": "bench",
         "PARHELION_HALO_CLIENT_SECRET": "bench",
+        "PARHELION_HALO_BUDGET_REQUESTS": "1000000",
         "PARHELION_WEBHOOK_SECRET_STANDARD": SECRET,
         "PARHELION_LOG_FORMAT": "json",
     }

@@ -105,6 +105,7 @@ class Storm:
             "PARHELION_HALO_URL": halo.url,
             "PARHELION_HALO_CLIENT_ID": "parhelion",
             "PARHELION_HALO_CLIENT_SECRET": "sandbox-secret",
+            "PARHELION_HALO_BUDGET_REQUESTS": "1000000",
             "PARHELION_WEBHOOK_SECRET_STANDARD": SECRET,
             "PARHELION_LOG_FORMAT": "json",
         }

@@ -131,6 +131,7 @@ class Parhelion:
             "PARHELION_HALO_URL": halo_url,
             "PARHELION_HALO_CLIENT_ID": "parhelion",
             "PARHELION_HALO_CLIENT_SECRET": "sandbox-secret",
+            "PARHELION_HALO_BUDGET_REQUESTS": "1000000",
             "PARHELION_WEBHOOK_SECRET_STANDARD": SECRET,
             "PARHELION_WEBHOOK_SECRET_TOKEN": TOKEN,
             "PARHELION_LOG_FORMAT": "json",
