@@ -1,0 +1,159 @@
+"""Whether HaloPSA lets every record be read that a workflow reads."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from workflows.doctor.examination import Check, Verdict
+from workflows.doctor.patient import Patient
+from workflows.doctor.rights import (
+    READ_ASSETS,
+    READ_CONTRACTS,
+    READ_CUSTOMERS,
+    READ_INVOICES,
+    READ_LISTS,
+    READ_NOTES,
+    READ_TICKETS,
+)
+from workflows.halopsa import HaloUnavailable
+from workflows.halopsa.client import COUNTRIES
+
+INCOMPLETE: Final = "Run the doctor again; if HaloPSA's count stays wrong, tell HaloPSA's support which list it is."
+
+
+async def clients(patient: Patient) -> Verdict:
+    """Read all clients, page by page, until HaloPSA's count is reached."""
+    try:
+        patient.clients = await patient.halo.clients.find()
+    except HaloUnavailable as error:
+        return Verdict("fails", error.reason, INCOMPLETE)
+    inactive = sum(client.inactive for client in patient.clients)
+    return Verdict("ok", f"clients: {len(patient.clients)}, {inactive} of them inactive; the list is complete")
+
+
+async def client(patient: Patient) -> Verdict:
+    """Read one client."""
+    found = await patient.halo.clients.get(patient.sample.id)
+    return Verdict("ok", f"client {found.id}, {found.name}")
+
+
+async def sites(patient: Patient) -> Verdict:
+    """Read a client's sites."""
+    return _counted(await patient.halo.sites.find(client_id=patient.sample.id), "sites", patient)
+
+
+async def contacts(patient: Patient) -> Verdict:
+    """Read a client's contacts."""
+    return _counted(await patient.halo.contacts.find(client_id=patient.sample.id), "contacts", patient)
+
+
+async def contracts(patient: Patient) -> Verdict:
+    """Read a client's contracts."""
+    return _counted(await patient.halo.contracts.find(client_id=patient.sample.id), "contracts", patient)
+
+
+async def contract(patient: Patient) -> Verdict:
+    """Read one contract: HaloPSA refuses that where the list is open to all, for want of the contract rights."""
+    found = await patient.halo.contracts.find(client_id=patient.sample.id)
+    if not found:
+        return Verdict("skipped", f"client {patient.sample.id} has no contract to look at")
+    return Verdict("ok", f"contract {(await patient.halo.contracts.get(found[0].id)).id}")
+
+
+async def tickets(patient: Patient) -> Verdict:
+    """Read a client's open tickets."""
+    return _counted(await patient.halo.tickets.find(client_id=patient.sample.id), "open tickets", patient)
+
+
+async def actions(patient: Patient) -> Verdict:
+    """Read the actions of a ticket."""
+    found = await patient.halo.tickets.find(client_id=patient.sample.id)
+    if not found:
+        return Verdict("skipped", f"client {patient.sample.id} has no open ticket to look at")
+    return _counted(await patient.halo.actions.find(ticket_id=found[0].id), f"actions on ticket {found[0].id}", patient)
+
+
+async def assets(patient: Patient) -> Verdict:
+    """Read a client's assets."""
+    return _counted(await patient.halo.assets.find(client_id=patient.sample.id), "assets", patient)
+
+
+async def recurring_invoices(patient: Patient) -> Verdict:
+    """Read a client's recurring invoices."""
+    found = await patient.halo.recurring_invoices.find(client_id=patient.sample.id)
+    return _counted(found, "recurring invoices", patient)
+
+
+async def notes(patient: Patient) -> Verdict:
+    """Read a client's notes."""
+    return _counted(await patient.halo.notes.find(client_id=patient.sample.id), "notes", patient)
+
+
+async def agents(patient: Patient) -> Verdict:
+    """Read the agents."""
+    return _listed(await patient.halo.agents.find(), "agents")
+
+
+async def statuses(patient: Patient) -> Verdict:
+    """Read the ticket statuses."""
+    return _listed(await patient.halo.statuses.find(), "ticket statuses")
+
+
+async def countries(patient: Patient) -> Verdict:
+    """Read the countries."""
+    return _listed(await patient.halo.lookup(COUNTRIES), "countries")
+
+
+async def asset_types(patient: Patient) -> Verdict:
+    """Read the asset types."""
+    return _listed(await patient.halo.asset_types.find(), "asset types")
+
+
+SAMPLE: Final = ("token", "clients")
+
+READ_CHECKS: Final[Sequence[Check[Patient]]] = (
+    Check("clients", clients, ("onboard_client: client", "churn_client: client"), READ_CUSTOMERS),
+    Check("client", client, ("onboard_client: client", "churn_client: inactive, verify"), READ_CUSTOMERS, SAMPLE),
+    Check("sites", sites, ("onboard_client: main-site, site",), READ_CUSTOMERS, SAMPLE),
+    Check("contacts", contacts, ("onboard_client: contact, verify", "churn_client: snapshot"), READ_CUSTOMERS, SAMPLE),
+    Check(
+        "contracts",
+        contracts,
+        ("onboard_client: contract, verify", "churn_client: snapshot, contract, verify"),
+        READ_CONTRACTS,
+        SAMPLE,
+    ),
+    Check(
+        "contract",
+        contract,
+        ("onboard_client: contract", "churn_client: contract"),
+        READ_CONTRACTS,
+        (*SAMPLE, "contracts"),
+        optional=True,
+    ),
+    Check("tickets", tickets, ("churn_client: snapshot, ticket, verify",), READ_TICKETS, SAMPLE),
+    Check("actions", actions, ("churn_client: ticket",), READ_TICKETS, (*SAMPLE, "tickets")),
+    Check("assets", assets, ("onboard_client: asset", "churn_client: snapshot"), READ_ASSETS, SAMPLE),
+    Check("asset-types", asset_types, ("onboard_client: asset",), READ_LISTS),
+    Check("recurring-invoices", recurring_invoices, ("churn_client: snapshot",), READ_INVOICES, SAMPLE),
+    Check(
+        "notes",
+        notes,
+        ("onboard_client: report", "churn_client: leaving, report"),
+        READ_NOTES,
+        SAMPLE,
+        optional=True,
+    ),
+    Check("statuses", statuses, ("churn_client: ticket",), READ_LISTS),
+    Check("agents", agents, ("onboard_client: client (account manager)",), READ_LISTS, optional=True),
+    Check("countries", countries, ("onboard_client: main-site, site (country)",), READ_LISTS, optional=True),
+)
+
+
+def _counted(rows: Sequence[Any], what: str, patient: Patient) -> Verdict:
+    return Verdict("ok", f"{what} of client {patient.sample.id}: {len(rows)}")
+
+
+def _listed(rows: Sequence[Any], what: str) -> Verdict:
+    if not rows:
+        return Verdict("warning", f"HaloPSA shows no {what}", "Let the agent's role see them, or add them in HaloPSA.")
+    return Verdict("ok", f"{what}: {len(rows)}")

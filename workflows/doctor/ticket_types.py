@@ -1,0 +1,51 @@
+"""Which ticket types ask for more than a status before they let a ticket be closed."""
+
+from typing import Final
+
+from workflows.doctor.examination import Check, Verdict
+from workflows.doctor.patient import Patient
+from workflows.doctor.rights import READ_LISTS
+from workflows.halopsa.models import TicketType
+from workflows.open_tickets import closed_status_id
+from workflows.policy import Policy
+
+AT_MOST: Final = 30
+"""Ticket types that are looked at: each takes a request."""
+TYPES: Final = "Configuration > Tickets > Ticket Types"
+
+
+async def ticket_types(patient: Patient) -> Verdict:
+    """Look what each ticket type asks for when one of its tickets is closed."""
+    listed = await patient.halo.ticket_types.find()
+    closed = await closed_status_id(patient.halo, patient.policy.churn_client.closed_status)
+    types = [await patient.halo.ticket_types.get(one.id) for one in listed[:AT_MOST]]
+    demands = [f"{one.name}: {demand}" for one in types for demand in _demands(one, closed, patient.policy)]
+    if demands:
+        mend = (
+            "Give the fields as close_fields, and a status of its own as closed_status, under [ticket_types.NAME] in "
+            f"the policy file, or change the type under {TYPES}; tickets that wait for an approval are left for people."
+        )
+        return Verdict("warning", f"tickets of these types would not close: {'; '.join(demands)}", mend)
+    unseen = f"; {len(listed) - AT_MOST} of them were not looked at" if len(listed) > AT_MOST else ""
+    return Verdict("ok", f"ticket types: {len(listed)}{unseen}")
+
+
+TICKET_TYPES: Final = Check(
+    "ticket-types", ticket_types, ("churn_client: ticket",), READ_LISTS, ("token", "closed-status")
+)
+
+
+def _demands(one: TicketType, closed_status: int, policy: Policy) -> list[str]:
+    wanted = {name.casefold(): rules for name, rules in policy.ticket_types.items()}
+    rules = wanted.get(one.name.casefold()) or wanted.get(str(one.id))
+    given = {name.casefold() for name in rules.close_fields} if rules else set()
+    mandatory = [field.fieldname for field in one.fields if field.fieldinfo.get("mandatory")]
+    missing = [name for name in mandatory if name.casefold() not in given]
+    demands = [f"asks for {', '.join(missing)}"] if missing else []
+    if one.mandatory_fields and not mandatory and not given:
+        demands.append("asks for fields, HaloPSA does not say which")
+    if one.approval_process_id > 0:
+        demands.append("has an approval process")
+    if one.allowed_status_ids and closed_status not in one.allowed_status_ids and not (rules and rules.closed_status):
+        demands.append("does not allow the status that closes")
+    return demands

@@ -1,0 +1,203 @@
+"""Whether HaloPSA takes every write that a workflow makes, tried on a client that is made for it."""
+
+from collections.abc import Awaitable, Sequence
+from typing import Final
+
+from worker.errors import NeedsOperator, RetryLater
+from workflows.canonical import Client, Contact, ContractTerms, Deal, Site
+from workflows.doctor.examination import Check, Verdict
+from workflows.doctor.rights import (
+    EDIT_ASSETS,
+    EDIT_CONTRACTS,
+    EDIT_CUSTOMERS,
+    EDIT_NOTES,
+    EDIT_TICKETS,
+)
+from workflows.doctor.trial import Trial
+from workflows.ensure import (
+    ensure_client,
+    ensure_contact,
+    ensure_contract,
+    ensure_main_site,
+    ensure_site,
+)
+from workflows.halopsa import HaloForbidden, HaloRefused
+
+MAIN_CONTACT: Final = (
+    "HaloPSA asks for a main contact with every new customer, but contacts are made after their client: switch off in "
+    "HaloPSA's configuration that the main contact of a customer is compulsory."
+)
+ROLE_CLOSES: Final = (
+    "Under Configuration > Agents > Roles, let the role re-assign tickets and change their status outside of actions."
+)
+NOT_KEPT: Final = "Look in HaloPSA for a rule, an automation or a mandatory field that undoes the change."
+
+
+async def client(trial: Trial) -> Verdict:
+    """Make the client, with its main site in the same request."""
+    try:
+        trial.made = await ensure_client(trial.halo, Client(id=trial.key, name=trial.name), Site(name="Main"))
+    except HaloForbidden:
+        raise
+    except HaloRefused as refusal:
+        mend = MAIN_CONTACT if "contact" in refusal.text.casefold() else refusal.mend
+        return Verdict("fails", refusal.what, mend)
+    return Verdict("ok", f"client {trial.client.id} {trial.name!r} is made, to be set inactive again")
+
+
+async def key(trial: Trial) -> Verdict:
+    """Find the CRM's key with the client again."""
+    kept = (await trial.halo.clients.get(trial.client.id)).key
+    if kept != trial.key:
+        mend = "Name another place for the key as external_key in the policy file, or let the role edit that field."
+        return Verdict("fails", f"the key {trial.key!r} was sent, HaloPSA kept {kept!r}", mend)
+    return Verdict("ok", "the CRM's key is kept with the client")
+
+
+async def main_site(trial: Trial) -> Verdict:
+    """Give the main site its name."""
+    made = await ensure_main_site(trial.halo, trial.client, Site(name="Main office", city="Nowhere"), None)
+    trial.main_site_id = made.id
+    how = "made, as HaloPSA made none" if made.created else "adopted, as HaloPSA had made it"
+    return Verdict("ok", f"main site {made.id} is {how}")
+
+
+async def site(trial: Trial) -> Verdict:
+    """Make a further site."""
+    made = await ensure_site(trial.halo, trial.client, Site(name="Branch"))
+    return Verdict("ok", f"site {made.id if made else '-'} is made")
+
+
+async def contact(trial: Trial) -> Verdict:
+    """Make a contact; its address leads nowhere, so that it cannot get mail."""
+    person = Contact(name="Parhelion Doctor", email="doctor@parhelion.example")
+    made = await ensure_contact(trial.halo, trial.client, trial.main_site_id, person, main=True)
+    return Verdict("ok", f"contact {made.id if made else '-'} is made")
+
+
+async def contract(trial: Trial) -> Verdict:
+    """Make two contracts: one is to end before the client is inactive, one after."""
+    for number in (1, 2):
+        deal = Deal(id=f"{trial.key}-{number}", contract=ContractTerms(auto_renew=True))
+        made = await ensure_contract(trial.halo, trial.client, trial.main_site_id, deal, trial.today)
+        trial.contracts += [made.id] if made else []
+    return Verdict("ok", f"contracts {', '.join(map(str, trial.contracts))} are made")
+
+
+async def note(trial: Trial) -> Verdict:
+    """Write a note on the client."""
+    await trial.note("Made by Parhelion's doctor to try things out.")
+    trial.works.add("noting")
+    return Verdict("ok", "a note on the client is written")
+
+
+async def asset(trial: Trial) -> Verdict:
+    """Make an asset of the first type that HaloPSA has."""
+    types = await trial.halo.asset_types.find()
+    if not types:
+        return Verdict("skipped", "HaloPSA has no asset type")
+    made = await trial.halo.assets.create(
+        tag=trial.key, type_id=types[0].id, client_id=trial.client.id, site_id=trial.main_site_id
+    )
+    return Verdict("ok", f"asset {made.id} of type {types[0].name} is made")
+
+
+async def ticket(trial: Trial) -> Verdict:
+    """Open tickets: some are to be closed before the client is inactive, one after."""
+    for number in range(1, 4):
+        made = await trial.halo.tickets.create(
+            summary=f"Parhelion doctor {number}", client_id=trial.client.id, site_id=trial.main_site_id, skip_rules=True
+        )
+        trial.tickets[made.id] = (await trial.halo.tickets.get(made.id)).type_id
+    return Verdict("ok", f"tickets {', '.join(map(str, trial.tickets))} are opened")
+
+
+async def reason(trial: Trial) -> Verdict:
+    """Put an internal action on a ticket."""
+    ticket_id = min(trial.tickets)
+    await trial.give_reason(ticket_id)
+    return Verdict("ok", f"ticket {ticket_id} bears a reason, hidden from its user")
+
+
+async def closing(trial: Trial) -> Verdict:
+    """Close a ticket that nobody is assigned to."""
+    ticket_id = min(trial.tickets)
+    if not await trial.close(ticket_id):
+        return Verdict("fails", f"HaloPSA took the change, but ticket {ticket_id} is open", ROLE_CLOSES)
+    trial.works.add("closing")
+    return Verdict("ok", f"ticket {ticket_id} is closed")
+
+
+async def contract_end(trial: Trial) -> Verdict:
+    """End a contract."""
+    contract_id = min(trial.contracts)
+    if not await trial.end(contract_id):
+        return Verdict("fails", f"HaloPSA took the change, but contract {contract_id} goes on", NOT_KEPT)
+    trial.works.add("ending")
+    return Verdict("ok", f"contract {contract_id} is ended")
+
+
+async def inactive(trial: Trial) -> Verdict:
+    """Set the client inactive."""
+    await trial.halo.clients.update(trial.client.id, inactive=True)
+    if not (await trial.halo.clients.get(trial.client.id)).inactive:
+        return Verdict("fails", f"HaloPSA took the change, but client {trial.client.id} is active", NOT_KEPT)
+    return Verdict("ok", f"client {trial.client.id} is inactive")
+
+
+async def writes_to_inactive(trial: Trial) -> Verdict:
+    """Close a ticket, end a contract and write a note while the client is inactive, as far as it worked before."""
+    attempts = []
+    if "closing" in trial.works:
+        attempts.append(await _refusal("closing a ticket", trial.close(min(trial.tickets))))
+    if "ending" in trial.works:
+        attempts.append(await _refusal("ending a contract", trial.end(min(trial.contracts))))
+    if "noting" in trial.works:
+        attempts.append(await _refusal("writing a note", trial.note("Written while the client is inactive.")))
+    if not attempts:
+        return Verdict("skipped", "not tried: none of these writes worked while the client was active")
+    refused = [attempt for attempt in attempts if attempt]
+    if not refused:
+        return Verdict("ok", "an inactive client takes writes: order may be inactive-first or inactive-last")
+    seen = f"An inactive client takes no writes: {'; '.join(refused)}"
+    if trial.patient.policy.churn_client.order == "inactive-last":
+        return Verdict("ok", f"{seen} The policy has order inactive-last, so nothing is written then.")
+    return Verdict("fails", seen, 'Set order = "inactive-last" under [churn_client] in the policy file.')
+
+
+MADE: Final = ("write-client",)
+SITE: Final = ("write-client", "write-main-site")
+
+WRITE_CHECKS: Final[Sequence[Check[Trial]]] = (
+    Check("write-client", client, ("onboard_client: client",), EDIT_CUSTOMERS, ("token", "clients")),
+    Check("write-key", key, ("onboard_client: client", "churn_client: client"), EDIT_CUSTOMERS, MADE),
+    Check("write-main-site", main_site, ("onboard_client: main-site",), EDIT_CUSTOMERS, MADE),
+    Check("write-site", site, ("onboard_client: site",), EDIT_CUSTOMERS, MADE),
+    Check("write-contact", contact, ("onboard_client: contact",), EDIT_CUSTOMERS, SITE),
+    Check("write-contract", contract, ("onboard_client: contract",), EDIT_CONTRACTS, SITE),
+    Check(
+        "write-note", note, ("onboard_client: report", "churn_client: leaving, report"), EDIT_NOTES, MADE, optional=True
+    ),
+    Check("write-asset", asset, ("onboard_client: asset",), EDIT_ASSETS, (*SITE, "asset-types")),
+    Check("write-ticket", ticket, ("onboard_client: kick-off ticket",), EDIT_TICKETS, SITE),
+    Check("write-reason", reason, ("churn_client: ticket",), EDIT_TICKETS, ("write-ticket",)),
+    Check("write-closing", closing, ("churn_client: ticket",), EDIT_TICKETS, ("write-ticket", "closed-status")),
+    Check("write-contract-end", contract_end, ("churn_client: contract",), EDIT_CONTRACTS, ("write-contract",)),
+    Check("write-inactive", inactive, ("churn_client: inactive",), EDIT_CUSTOMERS, MADE),
+    Check(
+        "write-to-inactive",
+        writes_to_inactive,
+        ("churn_client: ticket, contract, report",),
+        needs=("write-inactive",),
+    ),
+)
+
+
+async def _refusal(what: str, write: Awaitable[object]) -> str:
+    """Make a write, and say why it had no effect; empty if it had."""
+    try:
+        return f"{what}: HaloPSA took the change, but shows the old state" if await write is False else ""
+    except NeedsOperator as error:
+        return f"{what}: {error.what}"
+    except RetryLater as error:
+        return f"{what}: {error.reason}"
