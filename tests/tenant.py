@@ -1,7 +1,6 @@
 """A HaloPSA tenant for tests: the sandbox behind a wire on which mishaps can happen."""
 
 import json
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +14,7 @@ from workflows.msp import Msp
 from workflows.policy import Policy
 from workflows.registry import WORKFLOWS
 from workflows.sandbox import Sandbox, sandbox_app
+from workflows.sandbox.halopsa.dialects import DialectName
 
 MAX_CLAIMS = 20
 
@@ -95,15 +95,26 @@ def fixed_clock() -> datetime:
     return STARTED
 
 
-@dataclass
 class Tenant:
-    """The sandbox, the wire to it, and runs over both."""
+    """The sandbox, the wire to it, and runs over both.
 
-    sandbox: Sandbox = field(default_factory=lambda: Sandbox(clock=fixed_clock))
+    Args:
+        sandbox: None makes one that speaks `dialect`.
+        dialect: what is spoken.
+        settings: of the connection.
+    """
 
-    def __post_init__(self) -> None:
+    def __init__(self, sandbox: Sandbox | None = None, dialect: DialectName = "v2", **settings: Any) -> None:
+        self.sandbox = sandbox or Sandbox(clock=fixed_clock, dialect=dialect)
+        self.dialect = self.sandbox.dialect
+        self.settings = {"dialect": self.dialect, **settings}
         self.wire = Wire(self.sandbox)
         self.restart()
+
+    def keyed(self, key: str, **fields: Any) -> dict[str, Any]:
+        """A client's fields with the CRM's key where the dialect keeps it."""
+        place = {"ref": key} if self.dialect == "v2" else {"notes": f"Parhelion key: {key}"}
+        return {**fields, **place} if key else fields
 
     def restart(self) -> None:
         """Begin with a new worker process: no token, nothing remembered."""
@@ -111,7 +122,11 @@ class Tenant:
 
     def _connect(self) -> HaloConnection:
         return HaloConnection(
-            "http://halo.test", client_id="parhelion", client_secret="sandbox-secret", transport=self.wire
+            "http://halo.test",
+            client_id="parhelion",
+            client_secret="sandbox-secret",
+            transport=self.wire,
+            **self.settings,
         )
 
     def halo(self, notebook: Notebook | None = None) -> Halo:

@@ -114,15 +114,16 @@ async def onboard_client(run: Run, msp: Msp, event: Event) -> Onboarded:
 async def verify_onboarding(halo: Halo, made: Made) -> Verified | None:
     """Read back what the run made, and set doubles inactive that a lost answer may have left.
 
-    What was found was read already; what an operator put in by hand is theirs to vouch for.
+    What was found was read already, and so was what HaloPSA's answer showed; what an operator put in by hand is theirs
+    to vouch for.
 
     Raises:
         NeedsOperator: something is not there.
     """
     client_id = made.client.id
     contacts = await halo.contacts.find(client_id=client_id)
-    contracts = await halo.contracts.find(client_id=client_id)
-    made_contracts = _there([made.contract])
+    made_contracts = [one for one in _there([made.contract]) if one.in_doubt or not one.shown]
+    contracts = await halo.contracts.find(client_id=client_id) if made_contracts else []
     missing = _missing("contact", made.contacts, contacts) + _missing("contract", made_contracts, contracts)
     if missing:
         raise NeedsOperator(

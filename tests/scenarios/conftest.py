@@ -5,11 +5,19 @@ from typing import Any
 import pytest
 
 from tests.tenant import Tenant
+from workflows.sandbox.halopsa.dialects import DialectName
+
+
+@pytest.fixture(params=["v2", "guide"])
+def dialect(request: pytest.FixtureRequest) -> DialectName:
+    """Each dialect in turn."""
+    spoken: DialectName = request.param
+    return spoken
 
 
 @pytest.fixture
-def tenant() -> Tenant:
-    return Tenant()
+def tenant(dialect: DialectName) -> Tenant:
+    return Tenant(dialect=dialect)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import pytest
 
 from tests.memory_run import Notebook
 from tests.tenant import AFTER, BEFORE, Tenant, event
+from workflows.sandbox.halopsa.dialects import DialectName
 
 KINDS = (*BEFORE, *AFTER)
 LEAVES = {"client": {"id": "C-77"}, "last_service_day": "2026-12-31", "reason": "moved"}
@@ -21,12 +22,12 @@ def deal(deal: dict[str, Any]) -> dict[str, Any]:
     return deal
 
 
-async def onboarding(deal: dict[str, Any]) -> tuple[Tenant, Any]:
-    return Tenant(), event("deal.won", deal)
+async def onboarding(deal: dict[str, Any], dialect: DialectName) -> tuple[Tenant, Any]:
+    return Tenant(dialect=dialect), event("deal.won", deal)
 
 
-async def churn(deal: dict[str, Any]) -> tuple[Tenant, Any]:
-    tenant = Tenant()
+async def churn(deal: dict[str, Any], dialect: DialectName) -> tuple[Tenant, Any]:
+    tenant = Tenant(dialect=dialect)
     client_id = (await tenant.finish(event("deal.won", deal))).client_id
     parent = tenant.sandbox.plant("Tickets", {"client_id": client_id, "summary": "parent"})
     tenant.sandbox.plant("Tickets", {"client_id": client_id, "summary": "child", "parent_id": parent, "agent_id": 3})
@@ -35,12 +36,18 @@ async def churn(deal: dict[str, Any]) -> tuple[Tenant, Any]:
     return tenant, event("client.churned", LEAVES)
 
 
-async def adoption(deal: dict[str, Any]) -> tuple[Tenant, Any]:
+async def adoption(deal: dict[str, Any], dialect: DialectName) -> tuple[Tenant, Any]:
     """A client that stands there by its name alone, with a site of the main site's name and an inactive contact."""
-    tenant = Tenant()
+    tenant = Tenant(dialect=dialect)
     client_id = tenant.sandbox.plant("Client", {"name": "ACME Corporation"})
     site_id = tenant.sandbox.plant("Site", {"client_id": client_id, "name": "Acme HQ"})
-    john = {"name": "John", "site_id": site_id, "emailaddress": "john.smith@acme.example.com", "inactive": True}
+    john = {
+        "name": "John",
+        "client_id": client_id,
+        "site_id": site_id,
+        "emailaddress": "john.smith@acme.example.com",
+        "inactive": True,
+    }
     tenant.sandbox.plant("Users", john)
     return tenant, event("deal.won", deal)
 
@@ -50,12 +57,14 @@ PLANS = {"onboarding": onboarding, "churn": churn, "adoption": adoption}
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("plan", PLANS)
-async def test_no_mishap_with_any_request_changes_the_outcome(plan: str, kind: str, deal: dict[str, Any]) -> None:
-    clean, wish = await PLANS[plan](deal)
+async def test_no_mishap_with_any_request_changes_the_outcome(
+    plan: str, kind: str, deal: dict[str, Any], dialect: DialectName
+) -> None:
+    clean, wish = await PLANS[plan](deal, dialect)
     await clean.finish(wish)
 
     for number in range(1, len(clean.wire.calls) + 1):
-        tenant, wish = await PLANS[plan](deal)
+        tenant, wish = await PLANS[plan](deal, dialect)
         tenant.wire.mishaps = {number: kind}
         await tenant.finish(wish)
 
@@ -63,10 +72,10 @@ async def test_no_mishap_with_any_request_changes_the_outcome(plan: str, kind: s
 
 
 @pytest.mark.parametrize("plan", PLANS)
-async def test_a_mishap_with_every_write_changes_nothing(plan: str, deal: dict[str, Any]) -> None:
-    clean, wish = await PLANS[plan](deal)
+async def test_a_mishap_with_every_write_changes_nothing(plan: str, deal: dict[str, Any], dialect: DialectName) -> None:
+    clean, wish = await PLANS[plan](deal, dialect)
     await clean.finish(wish)
-    tenant, wish = await PLANS[plan](deal)
+    tenant, wish = await PLANS[plan](deal, dialect)
     tenant.wire.lose_every_write = True
     await tenant.finish(wish)
 
@@ -80,9 +89,9 @@ def in_use(tenant: Tenant, entity: str, **same: Any) -> list[dict[str, Any]]:
     return [row for row in kept if row.get("name") != "General User"]
 
 
-async def test_a_write_that_lands_late_leaves_one_record_in_use(deal: dict[str, Any]) -> None:
+async def test_a_write_that_lands_late_leaves_one_record_in_use(deal: dict[str, Any], dialect: DialectName) -> None:
     """The request of a step that was given up lands after the next claim has looked, so that two records are made."""
-    clean, wish = await onboarding(deal)
+    clean, wish = await onboarding(deal, dialect)
     result = await clean.finish(wish)
     creates = [
         number
@@ -92,14 +101,14 @@ async def test_a_write_that_lands_late_leaves_one_record_in_use(deal: dict[str, 
     assert len(creates) == 6
 
     for number in creates:
-        tenant, wish = await onboarding(deal)
+        tenant, wish = await onboarding(deal, dialect)
         tenant.wire.mishaps = {number: "lands late"}
         late = await tenant.finish(wish)
 
         path = clean.wire.calls[number - 1]
         assert len(late.remarks) == 1, path
         assert "a double of" in late.remarks[0]
-        assert [row["id"] for row in in_use(tenant, "Client", ref="C-77")] == [late.client_id], path
+        assert [row["id"] for row in in_use(tenant, "Client", name="Acme Corporation")] == [late.client_id], path
         for entity in ("Site", "Users", "ClientContract", "Asset"):
             there = in_use(tenant, entity, client_id=late.client_id)
             assert len(there) == len(in_use(clean, entity, client_id=result.client_id)), (path, entity)
@@ -109,19 +118,19 @@ async def test_a_write_that_lands_late_leaves_one_record_in_use(deal: dict[str, 
         await tenant.finish(event("client.churned", {"client": {"id": "C-77"}}), Notebook())
 
 
-async def test_two_clients_of_this_run_are_no_riddle(deal: dict[str, Any]) -> None:
+async def test_two_clients_of_this_run_are_no_riddle(deal: dict[str, Any], dialect: DialectName) -> None:
     """The first request lands when the second is sent, whose answer is lost: the third look finds both."""
-    tenant, wish = await onboarding(deal)
+    tenant, wish = await onboarding(deal, dialect)
     first = 2
     tenant.wire.mishaps = {first: "lands late", first + 2: "answer lost"}
     result = await tenant.finish(wish)
 
     assert tenant.wire.calls[:5] == ["GET /api/Client", "POST /api/Client"] * 2 + ["GET /api/Client"]
-    assert [row["id"] for row in in_use(tenant, "Client", ref="C-77")] == [result.client_id]
+    assert [row["id"] for row in in_use(tenant, "Client", name="Acme Corporation")] == [result.client_id]
 
 
-async def test_under_a_disputed_client_every_step_looks_first(deal: dict[str, Any]) -> None:
-    tenant, wish = await onboarding(deal)
+async def test_under_a_disputed_client_every_step_looks_first(deal: dict[str, Any], dialect: DialectName) -> None:
+    tenant, wish = await onboarding(deal, dialect)
     tenant.wire.mishaps = {2: "never connected"}
     await tenant.finish(wish)
 

@@ -35,7 +35,8 @@ async def ensure_contract(halo: Halo, client: ClientRef, site_id: int, deal: can
         term_months=terms.term_months,
         note=deal.name or None,
     )
-    return Ensured(id=made.id, created=True, in_doubt=halo.in_doubt)
+    shown = (made.ref, made.client_id) == (deal.id, client.id)
+    return Ensured(id=made.id, created=True, in_doubt=halo.in_doubt, shown=shown)
 
 
 def term_end(start: date, months: int) -> date:

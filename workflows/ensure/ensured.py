@@ -16,6 +16,7 @@ class Ensured(BaseModel):
         id: HaloPSA's.
         created: whether this run made it.
         in_doubt: whether a write whose outcome was unknown may have made a second one.
+        shown: whether HaloPSA's answer showed the record as it was to be, so that it need not be read back.
         remarks: what could not be set, and why.
     """
 
@@ -24,6 +25,7 @@ class Ensured(BaseModel):
     id: int
     created: bool = False
     in_doubt: bool = False
+    shown: bool = False
     remarks: list[str] = Field(default_factory=list)
 
 
