@@ -11,7 +11,7 @@ from workflows.doctor.rights import READ_CUSTOMERS, READ_LISTS, READ_WEBHOOKS
 from workflows.doctor.sign_in import LOG_IN_AS, signed_in_agent
 from workflows.halopsa import HaloForbidden, HaloNotFound, HaloRefused
 from workflows.halopsa.dialects import UNASSIGNED_AGENT_ID
-from workflows.halopsa.models import Agent, Webhook
+from workflows.halopsa.models import Agent, Choice, Webhook
 from workflows.resolve import chosen, resolve
 
 CLOSER: Final = (
@@ -40,15 +40,22 @@ async def closing_agent(patient: Patient) -> Verdict:
 
 async def closed_status(patient: Patient) -> Verdict:
     """Find the status that closes tickets."""
-    wanted = patient.policy.churn_client.closed_status
-    known = await patient.halo.statuses.find()
     try:
-        found = chosen(known, wanted, "ticket status")
+        found = await closing_status(patient)
     except NeedsOperator as error:
-        names = ", ".join(status.name for status in known)
+        names = ", ".join(status.name for status in await patient.halo.statuses.find())
         mend = f"Set closed_status under [churn_client] in the policy file to the one that closes tickets: {names}"
         return Verdict("fails", error.what, mend)
     return Verdict("ok", f"{found.name} ({found.id})")
+
+
+async def closing_status(patient: Patient) -> Choice:
+    """Return the status that closes tickets.
+
+    Raises:
+        NeedsOperator: HaloPSA does not have the one of the policy.
+    """
+    return chosen(await patient.halo.statuses.find(), patient.policy.churn_client.closed_status, "ticket status")
 
 
 async def policy_names(patient: Patient) -> Verdict:

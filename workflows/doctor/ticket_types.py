@@ -5,8 +5,8 @@ from typing import Final
 from workflows.doctor.examination import Check, Verdict
 from workflows.doctor.patient import Patient
 from workflows.doctor.rights import READ_LISTS
+from workflows.doctor.setup import closing_status
 from workflows.halopsa.models import TicketType
-from workflows.open_tickets import closed_status_id
 from workflows.policy import Policy
 
 AT_MOST: Final = 30
@@ -17,7 +17,7 @@ TYPES: Final = "Configuration > Tickets > Ticket Types"
 async def ticket_types(patient: Patient) -> Verdict:
     """Look what each ticket type asks for when one of its tickets is closed."""
     listed = await patient.halo.ticket_types.find()
-    closed = await closed_status_id(patient.halo, patient.policy.churn_client.closed_status)
+    closed = (await closing_status(patient)).id
     types = [await patient.halo.ticket_types.get(one.id) for one in listed[:AT_MOST]]
     demands = [f"{one.name}: {demand}" for one in types for demand in _demands(one, closed, patient.policy)]
     if demands:

@@ -5,10 +5,10 @@ from datetime import date, datetime
 from typing import Final
 
 from workflows.doctor.patient import Patient
+from workflows.doctor.setup import closing_status
 from workflows.doctor.sign_in import signed_in_agent
 from workflows.ensure import ClientRef
 from workflows.halopsa import Halo, HaloRefused
-from workflows.open_tickets import closed_status_id
 
 NAME: Final = "Parhelion doctor"
 CLOSED_BECAUSE: Final = "Closed by the write test of Parhelion's doctor."
@@ -88,7 +88,7 @@ class Trial:
         Returns:
             Whether HaloPSA shows it as closed.
         """
-        status_id = await closed_status_id(self.halo, self.patient.policy.churn_client.closed_status)
+        status_id = (await closing_status(self.patient)).id
         await self.halo.tickets.update(
             ticket_id,
             status_id=status_id,

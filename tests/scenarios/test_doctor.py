@@ -1,0 +1,249 @@
+"""The doctor names what would fail, at which step, and how to mend it, before a workflow fails on it."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.memory_run import STARTED
+from tests.tenant import Crash, Tenant
+from worker.budget import WaitingGuard
+from workflows.doctor import Examination, Finding, Patient, Trial, examine_tenant, try_writes
+from workflows.halopsa import HaloConnection
+from workflows.policy import Policy
+
+Findings = dict[str, Finding]
+
+
+class Doctor:
+    """Examines a tenant."""
+
+    def __init__(self, tenant: Tenant) -> None:
+        self.tenant = tenant
+        self.policy = Policy()
+        self.scope = "all"
+        self.secret = "sandbox-secret"
+        self.told: list[str] = []
+
+    def connect(self, scope: str, transport: httpx.AsyncBaseTransport) -> HaloConnection:
+        return HaloConnection(
+            "http://halo.test",
+            client_id="parhelion",
+            client_secret=self.secret,
+            scope=scope,
+            transport=transport,
+            **self.tenant.settings,
+        )
+
+    async def examine(self, *, write_test: bool = False, **patient: Any) -> Findings:
+        examination = Examination(lambda finding: self.told.append(finding.check))
+        subject = Patient(
+            self.connect, self.tenant.wire, WaitingGuard(None, bulk=False), self.scope, self.policy, **patient
+        )
+        await examine_tenant(subject, examination)
+        if write_test:
+            await try_writes(Trial(subject, STARTED), examination)
+        assert [finding.check for finding in examination.findings] == self.told
+        return {finding.check: finding for finding in examination.findings}
+
+
+@pytest.fixture
+def doctor(tenant: Tenant) -> Doctor:
+    return Doctor(tenant)
+
+
+def failing(findings: Findings) -> set[str]:
+    return {name for name, finding in findings.items() if finding.state == "fails"}
+
+
+def of_the_doctor(tenant: Tenant, entity: str) -> list[dict[str, Any]]:
+    """Records that the write test has made."""
+    clients = [row["id"] for row in tenant.rows("Client") if row["name"].startswith("Parhelion doctor")]
+    return [row for row in tenant.rows(entity) if row["id" if entity == "Client" else "client_id"] in clients]
+
+
+async def test_a_tenant_that_is_set_up_well_has_nothing_that_would_fail(doctor: Doctor) -> None:
+    doctor.tenant.sandbox.plant("Tickets", {"client_id": 1, "summary": "printer"})
+    findings = await doctor.examine(write_test=True)
+
+    assert failing(findings) == set()
+    assert findings["agent"].seen == "signed in as API Agent (4)"
+    assert findings["write-to-inactive"].state == "ok"
+
+
+async def test_looking_writes_nothing(doctor: Doctor) -> None:
+    before = doctor.tenant.picture()
+    await doctor.examine()
+
+    assert doctor.tenant.picture() == before
+    assert not [call for call in doctor.tenant.wire.calls if call.startswith("POST")]
+
+
+async def test_the_write_test_leaves_one_inactive_client_with_nothing_open(doctor: Doctor) -> None:
+    findings = await doctor.examine(write_test=True)
+
+    (client,) = of_the_doctor(doctor.tenant, "Client")
+    assert client["inactive"] is True
+    assert all(row["hasbeenclosed"] for row in of_the_doctor(doctor.tenant, "Tickets"))
+    assert all(not row.get("rollingcontract") for row in of_the_doctor(doctor.tenant, "ClientContract"))
+    assert findings["write-test-put-away"].seen == f"client {client['id']} is inactive, with nothing left open"
+
+
+async def test_every_scope_that_refuses_the_sign_in_is_named_and_the_rest_is_looked_at(doctor: Doctor) -> None:
+    doctor.scope = "read:teams all read:everything"
+    findings = await doctor.examine()
+
+    assert failing(findings) == {"sign-in"}
+    assert (
+        "The specified 'scope' parameter is not valid. Refused: read:teams, read:everything" in findings["sign-in"].seen
+    )
+    assert "Configuration > Integrations > HaloPSA API > the application > Permissions" in findings["sign-in"].remedy
+    assert findings["tickets"].state == "ok"
+
+
+async def test_an_application_that_may_not_ask_for_everything_is_told_what_it_lacks(doctor: Doctor) -> None:
+    doctor.tenant.sandbox.faults.allowed_scopes = frozenset({"read:customers", "edit:customers", "read:tickets"})
+    findings = await doctor.examine()
+
+    assert {"sign-in", "scopes", "contracts"} <= failing(findings)
+    assert "edit:tickets" in findings["scopes"].remedy
+    assert "read:contracts" in findings["contracts"].remedy
+
+
+async def test_scopes_that_the_settings_leave_out_are_named(doctor: Doctor) -> None:
+    doctor.scope = "read:customers edit:customers"
+    findings = await doctor.examine()
+
+    assert {"scopes", "tickets"} <= failing(findings)
+    assert findings["tickets"].remedy == (
+        "Tick read:tickets under Configuration > Integrations > HaloPSA API > the application > Permissions, "
+        "and name it in PARHELION_HALO_SCOPE."
+    )
+
+
+async def test_a_wrong_secret_leaves_nothing_else_to_look_at(doctor: Doctor) -> None:
+    doctor.secret = "stolen"
+    findings = await doctor.examine(write_test=True)
+
+    assert failing(findings) == {"sign-in"}
+    assert "invalid_client" in findings["sign-in"].seen
+    assert {finding.state for name, finding in findings.items() if name != "sign-in"} == {"skipped"}
+    assert not any("stolen" in finding.model_dump_json() for finding in findings.values())
+
+
+async def test_what_the_role_does_not_allow_is_named_with_the_steps_that_need_it(doctor: Doctor) -> None:
+    doctor.tenant.sandbox.faults.role = doctor.tenant.sandbox.faults.role.model_copy(
+        update={"tickets": "none", "contracts": "read"}
+    )
+    findings = await doctor.examine(write_test=True)
+
+    assert failing(findings) == {"tickets", "write-ticket", "write-contract"}
+    assert findings["tickets"].concerns == ("churn_client: snapshot, ticket, verify",)
+    assert "Configuration > Agents > Roles" in findings["tickets"].remedy
+    assert "Read and Modify for Contracts" in findings["write-contract"].remedy
+    assert findings["write-closing"].seen == "not looked at, because of: write-ticket"
+
+
+async def test_a_right_that_the_workflows_go_on_without_is_a_warning(doctor: Doctor) -> None:
+    doctor.tenant.sandbox.faults.forbid = frozenset({"GET /api/CRMNote", "POST /api/CRMNote"})
+    findings = await doctor.examine(write_test=True)
+
+    assert failing(findings) == set()
+    assert {findings["notes"].state, findings["write-note"].state} == {"warning"}
+
+
+async def test_an_application_without_an_agent_can_close_no_ticket_that_nobody_has(doctor: Doctor) -> None:
+    doctor.tenant.sandbox.faults.login_type = "none"
+    findings = await doctor.examine()
+
+    assert {"agent", "closing-agent"} <= failing(findings)
+    assert "set the login type to Agent" in findings["agent"].remedy
+    assert "PARHELION_HALO_CLOSER_AGENT_ID" in findings["closing-agent"].remedy
+
+
+@pytest.mark.parametrize(("agent_id", "state"), [(3, "ok"), (9, "fails"), (77, "fails"), (1, "fails")])
+async def test_the_closing_agent_of_the_settings_must_be_somebody(doctor: Doctor, agent_id: int, state: str) -> None:
+    doctor.tenant.settings["closer_agent_id"] = agent_id
+    findings = await doctor.examine()
+
+    assert findings["closing-agent"].state == state
+
+
+async def test_a_compulsory_main_contact_is_named(doctor: Doctor) -> None:
+    doctor.tenant.sandbox.faults.main_contact_required = True
+    findings = await doctor.examine(write_test=True)
+
+    assert failing(findings) == {"write-client"}
+    assert "Main Contact" in findings["write-client"].seen
+    assert "main contact of a customer is compulsory" in findings["write-client"].remedy
+    assert of_the_doctor(doctor.tenant, "Client") == []
+
+
+@pytest.mark.parametrize(("order", "state"), [("inactive-first", "fails"), ("inactive-last", "ok")])
+async def test_the_order_must_suit_a_tenant_whose_inactive_clients_take_no_writes(
+    doctor: Doctor, order: str, state: str
+) -> None:
+    doctor.tenant.sandbox.faults.refuse_inactive_writes = True
+    doctor.policy = Policy.model_validate({"churn_client": {"order": order}})
+    findings = await doctor.examine(write_test=True)
+
+    assert findings["write-to-inactive"].state == state
+    assert "inactive-last" in findings["write-to-inactive"].seen + findings["write-to-inactive"].remedy
+    assert findings["write-test-put-away"].state == "ok"
+    assert all(row["hasbeenclosed"] for row in of_the_doctor(doctor.tenant, "Tickets"))
+
+
+async def test_a_closed_status_of_another_name_is_missed(doctor: Doctor) -> None:
+    doctor.policy = Policy.model_validate({"churn_client": {"closed_status": "Completed"}})
+    findings = await doctor.examine()
+
+    assert {"closed-status", "policy-names"} <= failing(findings)
+    assert "Closed" in findings["closed-status"].remedy
+
+
+async def test_ticket_types_that_ask_for_more_are_named_until_the_policy_gives_it(doctor: Doctor) -> None:
+    findings = await doctor.examine()
+    assert findings["ticket-types"].state == "warning"
+    assert "Complaint: asks for CFResolution" in findings["ticket-types"].seen
+    assert "Change: has an approval process" in findings["ticket-types"].seen
+
+    doctor.told.clear()
+    doctor.policy = Policy.model_validate({"ticket_types": {"Complaint": {"close_fields": {"CFResolution": "Left"}}}})
+    findings = await doctor.examine()
+    assert "Complaint" not in findings["ticket-types"].seen
+
+
+async def test_a_lost_answer_leaves_no_client_behind(doctor: Doctor) -> None:
+    await doctor.examine()
+    doctor.told.clear()
+    doctor.tenant.wire.lose_every_write = True
+    findings = await doctor.examine(write_test=True)
+
+    assert findings["write-client"].state == "fails"
+    assert {row["inactive"] for row in of_the_doctor(doctor.tenant, "Client")} == {True}
+
+
+async def test_the_client_is_put_away_when_the_doctor_is_interrupted(doctor: Doctor) -> None:
+    await doctor.examine()
+    number = len(doctor.tenant.wire.calls)
+    doctor.told.clear()
+    doctor.tenant.wire.mishaps = {2 * number + 9: "crash after"}
+
+    with pytest.raises(Crash):
+        await doctor.examine(write_test=True)
+    assert {row["inactive"] for row in of_the_doctor(doctor.tenant, "Client")} == {True}
+
+
+@pytest.mark.parametrize(
+    ("webhook", "state"),
+    [
+        ({"url": "https://parhelion.example/webhooks/halopsa", "active": True, "disabled": False}, "ok"),
+        ({"url": "https://parhelion.example/webhooks/halopsa", "active": True, "disabled": True}, "fails"),
+        ({"url": "https://else.example/webhooks/halopsa", "active": True, "disabled": False}, "fails"),
+    ],
+)
+async def test_the_webhook_must_be_there_and_on(doctor: Doctor, webhook: dict[str, Any], state: str) -> None:
+    doctor.tenant.sandbox.plant("Webhook", {"name": "Parhelion", **webhook})
+    findings = await doctor.examine(webhook_address="https://parhelion.example/webhooks/halopsa")
+
+    assert findings["webhook"].state == state
