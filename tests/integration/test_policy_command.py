@@ -113,18 +113,3 @@ async def test_names_are_looked_up_in_halopsa(halo: Halo, write: Write) -> None:
     }
     assert "did you mean 'Closed'?" in problems["churn_client.closed_status"]
     assert "did you mean 'Vendor'?" in problems["clients.types.Vendor"]
-
-
-async def test_the_defaults_are_in_halopsa(halo: Halo, write: Write) -> None:
-    file = write("")
-
-    assert await ask("check", file, halo) == (0, {"file": str(file), "looked_up": True, "problems": []}, "")
-
-
-async def test_a_list_that_may_not_be_read_is_said(halo: Halo, write: Write) -> None:
-    await halo.faults(forbid=["GET /api/Status"])
-    code, answer, _ = await ask("check", write(""), halo)
-
-    assert code == 1
-    assert [problem["key"] for problem in answer["problems"]] == ["churn_client.closed_status"]
-    assert "403" in answer["problems"][0]["problem"]

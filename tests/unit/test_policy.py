@@ -210,3 +210,9 @@ def test_a_text_reaches_nothing_but_the_event() -> None:
 
 def test_keys_are_written_as_the_file_has_them() -> None:
     assert key_path(["ticket_types", "Service Request", "fields", "[key]"]) == 'ticket_types."Service Request".fields'
+
+
+def test_a_kind_of_deal_keeps_its_defaults_where_the_file_says_something_else() -> None:
+    deals = parse_policy('[deals.project]\nsla = "Standard"\n').deals
+
+    assert (deals.project.contract, deals.renewal.contract) == ("none", "create")

@@ -91,6 +91,16 @@ class DealKind(Section):
     kickoff: TicketTemplate | None = None
 
 
+class ProjectDeal(DealKind):
+    """A deal for a project, which by default touches no contract.
+
+    Attributes:
+        contract: see `DealKind`.
+    """
+
+    contract: Literal["create", "extend", "none"] = "none"
+
+
 class Deals(Section):
     """What a won deal is. Only a new one makes a client.
 
@@ -109,7 +119,7 @@ class Deals(Section):
     new: DealKind = DealKind()
     addition: DealKind = DealKind()
     renewal: DealKind = DealKind()
-    project: DealKind = DealKind(contract="none")
+    project: ProjectDeal = ProjectDeal()
 
     def kind_of(self, *, source: str, pipeline: str, name: str, type: str) -> Kind | None:  # noqa: A002 - see DealRule
         """Say what a deal is.
