@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from workflows.halopsa.dryrun import Draft, DryRunTransport, PlannedWrite, Row
+from workflows.halopsa.dryrun import DryRunTransport, PlannedWrite, plant_main_site
 
 CLIENTS = [{"id": 29.0, "name": "Beta", "inactive": False}]
 
@@ -114,15 +114,12 @@ async def test_an_empty_list_and_a_bare_array_take_planned_records_too() -> None
     assert [row["id"] for row in await dry.get("/Status")] == [9, -2]
 
 
-async def test_what_halopsa_makes_by_itself_is_planted_beside() -> None:
-    def main_site(draft: Draft, path: str, row: Row) -> None:
-        if path == "/Client":
-            row["main_site_id"] = draft.create("/Site", {"client_id": row["id"], "name": "Main"})["id"]
-
-    dry = Rehearsal(main_site)
+async def test_the_main_site_that_halopsa_makes_is_planted() -> None:
+    dry = Rehearsal(plant_main_site)
 
     assert await dry.post("/Client", [{"name": "Acme"}]) == {"name": "Acme", "id": -1, "main_site_id": -2}
-    assert await dry.get("/Site", client_id="-1") == [{"client_id": -1, "name": "Main", "id": -2}]
+    (site,) = await dry.get("/Site", client_id="-1")
+    assert (site["id"], site["name"], site["isinvoicesite"]) == (-2, "Main", True)
     assert len(dry.written) == 1
 
 

@@ -13,6 +13,7 @@ from workflows.halopsa.clients import Clients
 from workflows.halopsa.collection import Collection, Memory
 from workflows.halopsa.connections import Connections
 from workflows.halopsa.dialects import DIALECTS, Dialect, key_place
+from workflows.halopsa.dryrun import DryRunTransport, PlannedWrite, plant_main_site
 from workflows.halopsa.models import CustomField, LookupValue
 from workflows.halopsa.transport import FencedTransport
 
@@ -150,6 +151,19 @@ class HaloConnection:
 
     def for_run(self, guard: Guard) -> Halo:
         """Give a run, or other work with a guard, its own access; cheap, because connections and token are shared."""
+        return self._over(FencedTransport(guard, self._transport), guard)
+
+    def for_plan(self, guard: Guard, note: Callable[[PlannedWrite], None]) -> Halo:
+        """Give a plan access that cannot write.
+
+        Args:
+            guard: stands before the reads.
+            note: is told each write that would be made.
+        """
+        beside = plant_main_site if self._dialect.clients.has("site_name") else None
+        return self._over(DryRunTransport(FencedTransport(guard, self._transport), note, beside), guard)
+
+    def _over(self, transport: httpx.AsyncBaseTransport, guard: Guard) -> Halo:
         sign_in = httpx.AsyncClient(
             base_url=self._url,
             transport=FencedTransport(guard, self._transport, writes=False),
@@ -157,7 +171,7 @@ class HaloConnection:
         )
         http = httpx.AsyncClient(
             base_url=f"{self._url}/api",
-            transport=FencedTransport(guard, self._transport),
+            transport=transport,
             auth=BearerAuth(self._tokens, sign_in),
             timeout=CALL_BUDGET_S,
         )

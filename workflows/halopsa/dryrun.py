@@ -146,6 +146,13 @@ class DryRunTransport(httpx.AsyncBaseTransport):
         return changed
 
 
+def plant_main_site(draft: Draft, path: str, row: Row) -> None:
+    """Plant the main site that HaloPSA makes with a new client."""
+    if path == "/Client":
+        name = row.get("newclient_sitename") or "Main"
+        row["main_site_id"] = draft.create("/Site", {"client_id": row["id"], "name": name, "isinvoicesite": True})["id"]
+
+
 def _is_placeholder(text: str) -> bool:
     return text.startswith("-") and text[1:].isdecimal()
 
