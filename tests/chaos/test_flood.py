@@ -1,0 +1,59 @@
+"""Many deals at once and a look-alike that limits requests, as HaloPSA does: two workers keep to one budget."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from tests.bench.world import deals
+from tests.chaos.scale import LONG
+from tests.integration.processes import Halo, Process, look_alike, until
+from worker.assemble import open_store
+
+REQUESTS, WINDOW_S, DEALS = (100, 10, 60) if LONG else (60, 2, 24)
+
+
+@pytest.fixture
+async def halo() -> AsyncIterator[Halo]:
+    async with look_alike() as halo:
+        yield halo
+    await Process.kill_all()
+
+
+@pytest.mark.timeout(150)
+async def test_two_workers_keep_to_the_limit_and_all_deals_succeed(valkey: str, halo: Halo) -> None:
+    await halo.faults(rate_limit={"requests": REQUESTS, "window_s": WINDOW_S})
+    env = {
+        "PARHELION_REDIS_URL": valkey,
+        "PARHELION_HALO_URL": halo.url,
+        "PARHELION_HALO_CLIENT_ID": "parhelion",
+        "PARHELION_HALO_CLIENT_SECRET": "sandbox-secret",
+        "PARHELION_HALO_BUDGET_REQUESTS": str(REQUESTS),
+        "PARHELION_HALO_BUDGET_WINDOW_S": str(WINDOW_S),
+        "PARHELION_LOG_FORMAT": "json",
+    }
+    async with open_store(valkey) as store:
+        await store.scripts.read("FLUSHALL")
+        for _ in range(2):
+            await Process.start("worker", env=env)
+
+        async def both_work() -> bool:
+            return len(await store.reader.workers()) == 2
+
+        async def all_have_ended() -> bool:
+            counts = await store.reader.counts()
+            return counts["succeeded"] + counts["failed"] == DEALS
+
+        await until(both_work)
+        await store.journal.ingest(deals(range(DEALS)))
+        await until(all_have_ended, within=120)
+        runs = await store.reader.runs()
+
+    assert {run.state for run in runs} == {"succeeded"}
+    assert {run.summary()["attempt"] for run in runs} == {1}
+    assert await refused(halo) <= 3
+
+
+async def refused(halo: Halo) -> int:
+    async with httpx.AsyncClient() as client:
+        return int((await client.get(f"{halo.url}/sandbox/faults")).json()["happened"].get("rate_limit", 0))
