@@ -98,7 +98,8 @@ async def test_a_write_that_lands_late_leaves_one_record_in_use(deal: dict[str, 
         for number, request in enumerate(clean.wire.requests, 1)
         if request.method == "POST" and b'"id"' not in request.content and not request.url.path.endswith("CRMNote")
     ]
-    assert len(creates) == 6
+    # Of the guide's sites none comes with the client.
+    assert len(creates) == {"v2": 6, "guide": 7}[dialect]
 
     for number in creates:
         tenant, wish = await onboarding(deal, dialect)
@@ -106,8 +107,9 @@ async def test_a_write_that_lands_late_leaves_one_record_in_use(deal: dict[str, 
         late = await tenant.finish(wish)
 
         path = clean.wire.calls[number - 1]
-        assert len(late.remarks) == 1, path
-        assert "a double of" in late.remarks[0]
+        # The guide's HaloPSA refuses a second contact of one address.
+        refused = dialect == "guide" and b'"emailaddress":"john' in clean.wire.requests[number - 1].content
+        assert ["a double of" in remark for remark in late.remarks] == [True] * (not refused), path
         assert [row["id"] for row in in_use(tenant, "Client", name="Acme Corporation")] == [late.client_id], path
         for entity in ("Site", "Users", "ClientContract", "Asset"):
             there = in_use(tenant, entity, client_id=late.client_id)

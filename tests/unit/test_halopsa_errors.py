@@ -9,7 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from workflows.halopsa import HaloForbidden, HaloNotFound, HaloRefused, HaloUnavailable
+from workflows.halopsa import HaloConflict, HaloForbidden, HaloNotFound, HaloRefused, HaloUnavailable, Kind
+from workflows.halopsa.auth import sign_in_error
 from workflows.halopsa.errors import error_for, refusal_text, retry_after
 
 RECORDED = Path(__file__).parents[3] / "shared/data/halopsa/errors/errors.json"
@@ -52,7 +53,7 @@ def test_a_long_body_is_cut() -> None:
         (403, HaloForbidden),
         (404, HaloNotFound),
         (408, HaloUnavailable),
-        (409, HaloRefused),
+        (409, HaloConflict),
         (302, HaloRefused),
         (429, HaloUnavailable),
         (500, HaloUnavailable),
@@ -84,14 +85,79 @@ def test_retry_after_as_a_date() -> None:
     assert retry_after(answer(503, **{"Retry-After": later})) == pytest.approx(90, abs=3)
 
 
-@pytest.mark.skipif(not RECORDED.exists(), reason="the recorded errors are not here")
-def test_recorded_errors_keep_their_words() -> None:
-    for entry in json.loads(RECORDED.read_text()):
-        body = entry.get("raw") or entry.get("body") or entry.get("body_text") or entry.get("body_text_contains") or ""
-        words = entry.get("body") or entry.get("body_text") or entry.get("body_text_contains") or ""
-        status = entry["status"] if isinstance(entry["status"], int) else 400
-        error = error_for("POST /X", answer(status, body))
+# What each recorded answer is, by a part of where it was seen and of its words; the first that fits counts.
+RETRY, DENIED, INVALID, UNKNOWN = Kind.RETRY, Kind.PERMISSION, Kind.VALIDATION, Kind.NOT_FOUND
+KINDS = [
+    ("invalid_scope", DENIED),
+    ("invalid_client", DENIED),
+    ("unknown tenant", RETRY),
+    ("not json", RETRY),
+    ("Rate Limit Reached", RETRY),
+    ("Record not found", UNKNOWN),
+    ("do not have access", DENIED),
+    ("expired/revoked token", DENIED),
+    ("scope forbids", DENIED),
+    ("without contract-module rights", DENIED),
+    ("without module permission", DENIED),
+    ("unknown id", UNKNOWN),
+    ("wrong singular paths", UNKNOWN),
+]
 
-        if isinstance(words, str):
-            assert words in str(error)
-        assert isinstance(error, HaloUnavailable) == (status == 429 or status >= 500)
+
+def error_of(entry: dict[str, Any]) -> HaloUnavailable | HaloRefused:
+    body = entry.get("raw") or entry.get("body") or entry.get("body_text") or entry.get("body_text_contains") or ""
+    given = answer(entry["status"] if isinstance(entry["status"], int) else 400, body)
+    return sign_in_error(given) if "/auth/token" in entry["where"] else error_for("POST /X", given)
+
+
+@pytest.mark.skipif(not RECORDED.exists(), reason="the recorded errors are not here")
+def test_each_recorded_error_is_what_it_is_and_keeps_its_words() -> None:
+    for entry in json.loads(RECORDED.read_text()):
+        error, told = error_of(entry), json.dumps(entry)
+        words = entry.get("body") or entry.get("body_text") or entry.get("body_text_contains") or ""
+
+        assert error.kind == next((kind for words, kind in KINDS if words in told), INVALID), entry
+        assert not isinstance(words, str) or words in str(error)
+        assert isinstance(error, HaloUnavailable) or error.mend
+
+
+GUIDE = [
+    (400, "Name is required", Kind.VALIDATION, "Client must have a name"),
+    (400, "Invalid client_id", Kind.VALIDATION, "Parent client doesn't exist"),
+    (400, "Duplicate email", Kind.CONFLICT, "Contact email already in use"),
+    (404, "Client not found", Kind.NOT_FOUND, "Verify client ID"),
+    (409, "Cannot delete - has related records", Kind.CONFLICT, "Deactivate instead"),
+]
+
+
+@pytest.mark.parametrize(("status", "message", "kind", "resolution"), GUIDE)
+def test_the_guides_errors_come_with_its_resolutions(status: int, message: str, kind: Kind, resolution: str) -> None:
+    error = error_for("POST /Client", answer(status, {"message": message}))
+
+    assert isinstance(error, HaloRefused)
+    assert (error.kind, error.text) == (kind, message)
+    assert resolution in error.mend
+
+
+@pytest.mark.skipif(not RECORDED.exists(), reason="the recorded errors are not here")
+def test_the_guide_has_no_other_errors() -> None:
+    recorded = json.loads((RECORDED.parents[1] / "guide-dialect/errors.json").read_text())
+
+    assert [(entry["status"], entry["message"]) for entry in recorded] == [(status, text) for status, text, *_ in GUIDE]
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("Please assign this Ticket these before closing it.", "Name the agent who closes"),
+        ("This Ticket has open Child Tickets", "Close the tickets under this one"),
+        ("CODE:APP03/2 Please select the CAB members to approve", "Have the approval decided"),
+        ("Impact is a mandatory field", "give its value in the policy"),
+        ("Tickets with the default Client/Site must be moved before working", "Move the ticket"),
+    ],
+)
+def test_what_keeps_a_ticket_open_comes_with_its_remedy(text: str, remedy: str) -> None:
+    error = error_for("POST /Tickets", answer(400, json.dumps(text)))
+
+    assert isinstance(error, HaloRefused)
+    assert remedy in error.mend

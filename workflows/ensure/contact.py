@@ -3,7 +3,7 @@
 from workflows import canonical
 from workflows.canonical import normalised_name
 from workflows.ensure.ensured import ClientRef, Ensured, Skippable, eldest, must_look
-from workflows.halopsa import Halo
+from workflows.halopsa import Halo, HaloConflict
 from workflows.halopsa.models import Contact
 
 
@@ -14,14 +14,34 @@ async def ensure_contact(
 
     Neither portal access nor a welcome e-mail is asked for.
     """
-    if must_look(halo, client):
-        rows = await halo.contacts.find(client_id=client.id)
-        known = [row for row in rows if contact_key(row) == contact.key]
-        if known:
-            match = eldest(known)
-            if match.inactive:
-                await halo.contacts.update(match.id, inactive=False)
-            return Ensured(id=match.id, in_doubt=halo.in_doubt)
+    known = await _known(halo, client, contact) if must_look(halo, client) else None
+    try:
+        return known or await _create(halo, client, site_id, contact, main=main)
+    except HaloConflict:
+        # The address is in use: by a request of this step that has landed since, or at another client.
+        known = await _known(halo, client, contact)
+        if known is None:
+            raise
+        return known
+
+
+def contact_key(row: Contact) -> str:
+    """Return what tells a contact of HaloPSA from its client's others, as `canonical.Contact.key` does."""
+    return row.email.strip().casefold() or normalised_name(row.name)
+
+
+async def _known(halo: Halo, client: ClientRef, contact: canonical.Contact) -> Ensured | None:
+    rows = await halo.contacts.find(client_id=client.id)
+    known = [row for row in rows if contact_key(row) == contact.key]
+    if not known:
+        return None
+    match = eldest(known)
+    if match.inactive:
+        await halo.contacts.update(match.id, inactive=False)
+    return Ensured(id=match.id, in_doubt=halo.in_doubt)
+
+
+async def _create(halo: Halo, client: ClientRef, site_id: int, contact: canonical.Contact, *, main: bool) -> Ensured:
     made = await halo.contacts.create(
         name=contact.name,
         client_id=client.id,
@@ -36,8 +56,3 @@ async def ensure_contact(
         main=main,
     )
     return Ensured(id=made.id, created=True, in_doubt=halo.in_doubt)
-
-
-def contact_key(row: Contact) -> str:
-    """Return what tells a contact of HaloPSA from its client's others, as `canonical.Contact.key` does."""
-    return row.email.strip().casefold() or normalised_name(row.name)

@@ -78,7 +78,7 @@ class Tokens:
             raise HaloUnavailable(f"HaloPSA's sign-in did not answer: {error!r}") from error
         answer = _object(response)
         if not response.is_success or not isinstance(answer.get("access_token"), str):
-            raise _sign_in_error(response)
+            raise sign_in_error(response)
         life = _seconds(answer.get("expires_in"))
         self._token = answer["access_token"]
         self._renew_at = self._clock() + max(life - RENEW_BEFORE_S, life * 0.9)
@@ -87,7 +87,10 @@ class Tokens:
         """Find where tokens are given: as set, else as HaloPSA's ``authinfo`` says, else beside HaloPSA."""
         auth_url, tenant = self._auth_url, self._tenant
         if auth_url is None:
-            told = _object(await http.get("/api/authinfo"))
+            answer = await http.get("/api/authinfo")
+            if isinstance(error := error_for("the sign-in", answer), HaloUnavailable) and not answer.is_success:
+                raise error
+            told = _object(answer)
             auth_url = _trusted(told.get("auth_url"), http.base_url) or "/auth"
             tenant = tenant or told.get("tenant_id")
         url = auth_url.rstrip("/")
@@ -119,7 +122,8 @@ class BearerAuth(httpx.Auth):
             yield request
 
 
-def _sign_in_error(response: httpx.Response) -> HaloUnavailable | HaloRefused:
+def sign_in_error(response: httpx.Response) -> HaloUnavailable | HaloRefused:
+    """Turn an answer without a token into the error that says what happens next."""
     if response.is_success:
         return HaloUnavailable("HaloPSA's sign-in answered without a token")
     error = error_for("the sign-in", response)

@@ -8,9 +8,10 @@ from pydantic import ValidationError
 
 from worker.run import BULK_CALL_BUDGET_S
 from workflows.halopsa.dialects import Entity
-from workflows.halopsa.errors import HaloNotFound, HaloUnavailable, error_for
+from workflows.halopsa.errors import HaloInDoubt, HaloNotFound, HaloUnavailable, error_for
 from workflows.halopsa.models import R
 from workflows.halopsa.paging import listed_rows, read_all, rows_of
+from workflows.halopsa.transport import NEVER_SENT
 
 REMEMBER_S: Final = 600.0
 """How long lists that administrators rarely change are remembered."""
@@ -100,7 +101,7 @@ class Collection(Generic[R]):
         """
         record = self._first(await self._post(values))
         if record is None:
-            raise HaloUnavailable(f"HaloPSA answered POST {self._entity.path} without an id: the outcome is unknown")
+            raise HaloInDoubt(f"HaloPSA answered POST {self._entity.path} without an id: the outcome is unknown")
         return record
 
     async def update(self, record_id: int, **values: Any) -> None:
@@ -192,17 +193,21 @@ async def send(http: httpx.AsyncClient, method: str, path: str, **content: Any) 
         **content: `params`, `json` and `timeout` as httpx takes them.
 
     Raises:
-        HaloUnavailable: no answer, an answer that says "later", or one that is no JSON.
+        HaloUnavailable: no answer, an answer that says "later", or one that is no JSON; HaloInDoubt where that leaves
+            a write open.
         HaloRefused: HaloPSA says no.
     """
     call = f"{method} {path}"
+    lost = HaloUnavailable if method == "GET" else HaloInDoubt
     try:
         response = await http.request(method, path, **content)
+    except NEVER_SENT as error:
+        raise HaloUnavailable(f"HaloPSA cannot be reached for {call}: {error!r}") from error
     except (httpx.RequestError, TimeoutError) as error:
-        raise HaloUnavailable(f"HaloPSA did not answer {call}: {error!r}") from error
+        raise lost(f"HaloPSA did not answer {call}: {error!r}") from error
     if not response.is_success:
         raise error_for(call, response)
     try:
         return response.json() if response.content else None
     except ValueError as error:
-        raise HaloUnavailable(f"HaloPSA answered {call} with something that is no JSON") from error
+        raise lost(f"HaloPSA answered {call} with something that is no JSON") from error

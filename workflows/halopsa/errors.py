@@ -1,23 +1,27 @@
 """What HaloPSA's answers mean for a run.
 
 RetryLater
-└── HaloUnavailable   no answer, 429, 5xx, or an answer that leaves the outcome unknown
+└── HaloUnavailable   no answer to a read, 429, 5xx
+    └── HaloInDoubt     a write may have been done: no answer came, or one that does not tell
 NeedsOperator
 └── HaloRefused       HaloPSA understood and said no; its own words are kept
     ├── HaloForbidden   the API application may not do this (401, 403)
-    └── HaloNotFound    there is no such record, or the API agent may not see it (404)
+    ├── HaloNotFound    there is no such record, or the API agent may not see it (404)
+    └── HaloConflict    other records stand in the way (409, or an e-mail address that is in use)
 """
 
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from enum import StrEnum
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import httpx
 
 from worker.errors import NeedsOperator, RetryLater
+from workflows.halopsa.refusals import Meaning, known_refusal
 
 MAX_TEXT: Final = 500
 PASSING: Final = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
@@ -26,8 +30,27 @@ TEXT_NAMES: Final = ("error_description", "errorMessage", "message", "Message", 
 """Where HaloPSA's error bodies keep their text; the most telling name first."""
 
 
+class Kind(StrEnum):
+    """What sort of trouble an error is."""
+
+    RETRY = "retry"
+    IN_DOUBT = "in doubt"
+    VALIDATION = "validation"
+    PERMISSION = "permission"
+    NOT_FOUND = "not found"
+    CONFLICT = "conflict"
+
+
 class HaloUnavailable(RetryLater):
-    """HaloPSA cannot be reached, is busy, or left open whether it did what it was asked."""
+    """HaloPSA cannot be reached, is busy, or gave an answer that is of no use."""
+
+    kind: ClassVar[Kind] = Kind.RETRY
+
+
+class HaloInDoubt(HaloUnavailable):
+    """HaloPSA left open whether it did what it was asked: look before asking again."""
+
+    kind = Kind.IN_DOUBT
 
 
 class HaloRefused(NeedsOperator):
@@ -40,18 +63,20 @@ class HaloRefused(NeedsOperator):
         mend: what to do about it.
     """
 
+    kind: ClassVar[Kind] = Kind.VALIDATION
+    remedy: ClassVar[str] = "Correct the record in HaloPSA or the event's data, then retry the run."
+
     def __init__(self, call: str, status: int, text: str, *, mend: str = "") -> None:
         super().__init__(f"HaloPSA refused {call} ({status}): {text or 'it gave no reason'}", mend=mend or self.remedy)
         self.call = call
         self.status = status
         self.text = text
 
-    remedy = "Correct the record in HaloPSA or the event's data, then retry the run."
-
 
 class HaloForbidden(HaloRefused):
     """The API application's scopes or its agent's role do not allow a request."""
 
+    kind = Kind.PERMISSION
     remedy = (
         "Give the API application the scope, and the role of the agent that it logs in as the permission, "
         "for this request; then retry the run."
@@ -61,7 +86,29 @@ class HaloForbidden(HaloRefused):
 class HaloNotFound(HaloRefused):
     """The record does not exist, or the API agent may not see it."""
 
+    kind = Kind.NOT_FOUND
     remedy = "Check in HaloPSA that the record exists and that the API agent may see it; then retry the run."
+
+
+class HaloConflict(HaloRefused):
+    """Other records stand in the way."""
+
+    kind = Kind.CONFLICT
+    remedy = "Look in HaloPSA for the record that stands in the way, then retry the run."
+
+
+REFUSALS: Final[dict[Meaning, type[HaloRefused]]] = {
+    "invalid": HaloRefused,
+    "forbidden": HaloForbidden,
+    "not found": HaloNotFound,
+    "conflict": HaloConflict,
+}
+BY_STATUS: Final[dict[int, type[HaloRefused]]] = {
+    HTTPStatus.UNAUTHORIZED: HaloForbidden,
+    HTTPStatus.FORBIDDEN: HaloForbidden,
+    HTTPStatus.NOT_FOUND: HaloNotFound,
+    HTTPStatus.CONFLICT: HaloConflict,
+}
 
 
 def error_for(call: str, response: httpx.Response) -> HaloUnavailable | HaloRefused:
@@ -76,11 +123,10 @@ def error_for(call: str, response: httpx.Response) -> HaloUnavailable | HaloRefu
         return HaloUnavailable(
             f"HaloPSA answered {call} with {status}{f': {text}' if text else ''}", after=retry_after(response)
         )
-    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        return HaloForbidden(call, status, text)
-    if status == HTTPStatus.NOT_FOUND:
-        return HaloNotFound(call, status, text)
-    return HaloRefused(call, status, text)
+    known = known_refusal(text)
+    if known is None:
+        return BY_STATUS.get(status, HaloRefused)(call, status, text)
+    return REFUSALS[known.meaning](call, status, text, mend=known.mend)
 
 
 def refusal_text(response: httpx.Response) -> str:
