@@ -15,6 +15,7 @@ from starlette.types import Lifespan
 from webhooks.answers import answer_error
 from webhooks.door import Door, Inbox, open_sources
 from webhooks.edge import Edge, RateLimit
+from webhooks.refused import Keep
 from worker.errors import StoreUnavailable
 
 OPEN_EDGE: Final = Edge()
@@ -30,6 +31,7 @@ def webhook_app(
     now: Callable[[], datetime],
     edge: Edge = OPEN_EDGE,
     on_delivery: Callable[[str, str], None] | None = None,
+    on_refused: Keep | None = None,
     lifespan: Lifespan[Starlette] | None = None,
 ) -> Starlette:
     """Build the application behind the public address.
@@ -45,10 +47,11 @@ def webhook_app(
         on_delivery: told source and outcome of each delivery ("accepted", "duplicate", "ignored", or a word of
             `webhooks.answers.CODES`); a source that does not exist is called "unknown", so that strangers cannot invent
             names.
+        on_refused: keeps why a delivery to an open source was refused, and its headers without its proof.
         lifespan: Starlette's own.
     """
     rate = RateLimit(edge.per_second, monotonic)
-    door = Door(inbox, open_sources(secrets), max_body_bytes, now, edge, rate, on_delivery)
+    door = Door(inbox, open_sources(secrets), max_body_bytes, now, edge, rate, on_delivery, on_refused)
 
     async def healthz(_: Request) -> Response:
         return JSONResponse({"status": "ok"})

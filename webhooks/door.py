@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 from uuid import uuid4
 
 import structlog
@@ -18,8 +18,12 @@ from webhooks.body import check_type, read_body
 from webhooks.credentials import proven_by_address
 from webhooks.delivery import Delivery, Ignored, NotProven, Source
 from webhooks.edge import Edge, RateLimit, client_address, is_within
+from webhooks.refused import Keep, Refused, shown_headers
 from webhooks.sources import SOURCES
+from worker.errors import StoreUnavailable
 from worker.events import Event
+
+REFUSED: Final = frozenset({400, 401, 408, 413, 415})
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -89,6 +93,7 @@ class Door:
         edge: what the operator has set about senders.
         rate: counts proven deliveries.
         on_delivery: told source and outcome of each delivery.
+        on_refused: keeps what may be kept of a delivery to an open source that was refused.
     """
 
     inbox: Inbox
@@ -98,6 +103,7 @@ class Door:
     edge: Edge
     rate: RateLimit
     on_delivery: Callable[[str, str], None] | None
+    on_refused: Keep | None
 
     async def receive(self, request: Request) -> Response:
         """Answer one delivery; log and count it once."""
@@ -111,6 +117,10 @@ class Door:
             (log.error if answer.status_code == UNEXPECTED else log.info)(
                 "delivery", source=known, outcome=outcome, **facts
             )
+            if self.on_refused and known == name and answer.status_code in REFUSED:
+                headers = shown_headers(request.headers)
+                refused = Refused(name, answer.status_code, facts["reason"], request_id, self.now(), headers)
+                await _keep(self.on_refused, refused)
         if self.on_delivery:
             self.on_delivery(known, outcome)
         answer.headers["X-Request-ID"] = request_id
@@ -183,6 +193,13 @@ class Door:
         query: bytes = request.scope["query_string"]
         path: bytes = request.scope["raw_path"]
         return self.edge.public_url.rstrip("/") + (path + b"?" + query if query else path).decode("latin-1")
+
+
+async def _keep(keep: Keep, refused: Refused) -> None:
+    try:
+        await keep(refused)
+    except StoreUnavailable as error:
+        log.warning("refused delivery not kept", error=str(error))
 
 
 def open_sources(secrets: Mapping[str, Sequence[str]]) -> dict[str, tuple[Source, Sequence[str]]]:

@@ -9,7 +9,7 @@ from starlette.datastructures import Headers
 from webhooks.delivery import Delivery, NotProven
 from webhooks.signatures import sign_standard
 from webhooks.sources import SOURCES, secret_problem
-from webhooks.sources.standard import source
+from webhooks.sources.standard import events, source
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 OTHER = "whsec_" + "QUJD" * 8
@@ -27,7 +27,7 @@ def signed(
 
 def test_a_signed_delivery_becomes_its_event() -> None:
     source.verify(signed(), [SECRET])
-    (event,) = source.events(signed())
+    (event,) = events(signed())
 
     assert event.id == "standard:msg_1"
     assert event.type == "deal.won"
@@ -100,7 +100,7 @@ def test_what_cannot_be_an_id_cannot_be_read(delivery_id: str) -> None:
     source.verify(delivery, [SECRET])
 
     with pytest.raises(ValueError, match="webhook-id"):
-        source.events(delivery)
+        events(delivery)
 
 
 @pytest.mark.parametrize("body", [b"", b"deal won", b"\xff\xfe", b'{"type": NaN}', b"[]", b"{}", b"[" * 100_000])
@@ -108,7 +108,7 @@ def test_a_body_that_is_no_event_cannot_be_read(body: bytes) -> None:
     source.verify(signed(body), [SECRET])
 
     with pytest.raises(ValueError, match=r".+"):
-        source.events(signed(body))
+        events(signed(body))
 
 
 def test_a_secret_is_judged_before_the_start() -> None:

@@ -7,7 +7,7 @@ from starlette.datastructures import Headers
 
 from webhooks.delivery import Delivery, NotProven
 from webhooks.sources import secret_problem
-from webhooks.sources.token import source
+from webhooks.sources.token import events, source
 
 NOW = datetime(2026, 11, 23, 9, 0, 0, tzinfo=UTC)
 BODY = b'{"type": "client.churned", "data": {"client": {"name": "Acme"}}}'
@@ -45,9 +45,9 @@ def test_no_refusal_repeats_the_token() -> None:
 
 
 def test_an_identical_body_is_a_repeat_and_another_one_is_not() -> None:
-    (first,) = source.events(sent())
-    (again,) = source.events(sent())
-    (other,) = source.events(sent(body=BODY + b" "))
+    (first,) = events(sent())
+    (again,) = events(sent())
+    (other,) = events(sent(body=BODY + b" "))
 
     assert first.id == again.id != other.id
     assert first.id.startswith("token:")

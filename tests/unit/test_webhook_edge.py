@@ -248,3 +248,24 @@ async def test_no_log_line_tells_an_address_s_secret() -> None:
     assert len(lines) == 2
     assert "salesforce-s3cret" not in repr(lines)
     assert "wrong-guess" not in repr(lines)
+
+
+async def test_a_refused_delivery_leaves_its_reason_and_its_headers_without_a_proof() -> None:
+    web, sent = Web(), made("hubspot")
+    answer = await web.send(replace(sent, body=b"changed"))
+    await web.request("POST", "/webhooks/slack", content=b"x")
+    (kept,) = web.refused
+
+    assert (kept.source, kept.status, kept.received_at) == ("hubspot", 401, NOW)
+    assert (kept.reason, kept.request_id) == (answer.json()["detail"], answer.headers["x-request-id"])
+    assert kept.headers["x-hubspot-request-timestamp"] == sent.headers["x-hubspot-request-timestamp"]
+    assert sent.headers["x-hubspot-signature-v3"] not in repr(kept)
+    assert "x-hubspot-signature-v3" in kept.headers
+
+
+async def test_a_refused_delivery_that_cannot_be_kept_is_answered_all_the_same() -> None:
+    web = Web(refused_trouble=StoreUnavailable("Valkey is away"))
+
+    assert (
+        await web.send(replace(made("token"), headers=Headers({"content-type": "application/json"})))
+    ).status_code == 401

@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from webhooks.app import webhook_app
 from webhooks.delivery import Delivery
 from webhooks.edge import Edge
+from webhooks.refused import Refused
 from worker.events import Event
 
 NOW = datetime(2026, 11, 23, 9, 0, 0, tzinfo=UTC)
@@ -64,6 +65,8 @@ class Web:
     secrets: dict[str, list[str]] = field(default_factory=lambda: {name: [one] for name, one in SECRETS.items()})
     edge: Edge = field(default_factory=lambda: Edge(public_url=PUBLIC))
     client: str = "198.51.100.7"
+    refused: list[Refused] = field(default_factory=list)
+    refused_trouble: Exception | None = None
 
     def app(self) -> Starlette:
         return webhook_app(
@@ -75,7 +78,13 @@ class Web:
             now=lambda: NOW,
             edge=self.edge,
             on_delivery=lambda source, outcome: self.outcomes.append((source, outcome)),
+            on_refused=self.keep,
         )
+
+    async def keep(self, refused: Refused) -> None:
+        if self.refused_trouble:
+            raise self.refused_trouble
+        self.refused.append(refused)
 
     async def request(self, method: str, path: str, **more: Any) -> httpx.Response:
         transport = httpx.ASGITransport(self.app(), raise_app_exceptions=False, client=(self.client, 1))

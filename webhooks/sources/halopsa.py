@@ -21,10 +21,20 @@ TOLD: Final = ("status_id", "tickettype_id", "client_id", "inactive", "hasbeencl
 def events(delivery: Delivery) -> Sequence[Event | Ignored]:
     """Read one message, or a batch of them as an array, in whatever letter case and payload type."""
     body = read_json(delivery.body)
-    messages = body if isinstance(body, list) else [body]
+    messages = body if isinstance(body, list) else _wrapped(body) or [body]
     if not all(isinstance(message, dict) for message in messages):
         raise ValueError("the body must be a JSON object, or an array of objects")
     return [_event(delivery, _folded(message)) for message in messages]
+
+
+def _wrapped(body: Any) -> list[Any]:
+    """Give the messages of a batch that comes in an object: the form of a batch is not documented."""
+    lists = [value for value in body.values() if isinstance(value, list)] if isinstance(body, dict) else []
+    return next((inner for inner in lists if inner and all(map(_names_a_record, inner))), [])
+
+
+def _names_a_record(message: Any) -> bool:
+    return isinstance(message, dict) and "object_id" in _lowered(message)
 
 
 def _event(delivery: Delivery, message: Mapping[str, Any]) -> Event | Ignored:

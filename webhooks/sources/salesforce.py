@@ -10,6 +10,7 @@ from typing import Any, Final
 from urllib.parse import quote
 from xml.etree.ElementTree import Element, ParseError
 
+from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 from starlette.datastructures import Headers
 from starlette.responses import Response
@@ -55,8 +56,9 @@ def _is_xml(delivery: Delivery) -> bool:
 
 def _message(delivery: Delivery) -> Sequence[Event | Ignored]:
     try:
-        # DTDs, entities and outside references are refused with a ValueError.
         envelope = fromstring(delivery.body, forbid_dtd=True)
+    except DefusedXmlException as error:
+        raise ValueError("the body holds a DTD, an entity or a reference") from error
     except (ParseError, LookupError) as error:
         raise ValueError("the body is not well-formed XML") from error
     message = envelope.find(f"{{{ENVELOPE}}}Body/{{{OUTBOUND}}}notifications")
