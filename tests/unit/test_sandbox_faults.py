@@ -212,6 +212,11 @@ async def test_records_are_planted_over_http(http: httpx.AsyncClient, sandbox: S
     assert (await http.get("/api/Site?client_id=29")).json()["record_count"] == 1
 
 
+def test_a_planted_set_up_row_replaces_the_one_with_its_id(sandbox: Sandbox) -> None:
+    sandbox.plant("Agent", {"id": 4, "name": "API Agent", "isdisabled": True})
+    assert [row["isdisabled"] for row in sandbox.state()["Agent"] if row["name"] == "API Agent"] == [True]
+
+
 def test_new_ids_come_after_every_planted_one(sandbox: Sandbox) -> None:
     planted = [sandbox.plant("Client", {"id": 29, "name": "A"}), sandbox.plant("Client", {"id": 5, "name": "B"})]
     assert [*planted, sandbox.plant("Client", {"name": "C"})] == [29, 5, 30]

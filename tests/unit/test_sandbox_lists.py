@@ -1,8 +1,12 @@
 """Lists of the look-alike: filters, order, pages, envelopes."""
 
+from datetime import timedelta
+
 import pytest
 
-from tests.unit.halo_caller import HaloCaller
+from tests.unit.conftest import NOW
+from tests.unit.halo_caller import HaloCaller, calling
+from workflows.sandbox import Sandbox
 
 
 async def test_inactive_records_hide_until_asked_for(halo: HaloCaller, acme: int) -> None:
@@ -78,3 +82,25 @@ async def test_paths_in_any_case_are_found_and_wrong_ones_not(halo: HaloCaller) 
     for path in ("Clients", "Contract", "Client/x", "Client/1/2", "", "Status/4711"):
         assert (await halo.http.get(f"/api/{path}")).status_code == 404
     assert (await halo.http.put("/api/Client", json=[])).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ({"lastupdatefromdate": "2026-11-23T09:30:00Z"}, ["late"]),
+        ({"lastupdatetodate": "2026-11-23T09:30:00"}, ["early"]),
+        ({"lastupdatefromdate": "2026-11-23T08:00:00", "lastupdatetodate": "2026-11-23T12:00:00"}, ["early", "late"]),
+    ],
+)
+async def test_lists_can_be_narrowed_to_what_was_written_lately(query: dict[str, str], found: list[str]) -> None:
+    now = [NOW]
+    async with calling(Sandbox(clock=lambda: now[0])) as halo:
+        for summary, minutes in (("early", 0), ("late", 50)):
+            now[0] = NOW + timedelta(minutes=minutes)
+            await halo.post("Tickets", {"summary": summary, "client_id": 12})
+        tickets = (await halo.get("Tickets", order="id", **query))["tickets"]
+        assert [ticket["summary"] for ticket in tickets] == found
+
+
+async def test_a_date_that_is_none_is_refused(halo: HaloCaller) -> None:
+    assert (await halo.http.get("/api/Tickets?lastupdatefromdate=yesterday")).status_code == 400

@@ -44,6 +44,31 @@ async def test_ids_come_in_every_form(halo: HaloCaller) -> None:
     assert {type(status["id"]) for status in await halo.get("Status")} == {int, float, str}
 
 
+@pytest.mark.parametrize(
+    ("form", "body"),
+    [
+        ("string", '"Name is required"'),
+        ("message", '{"Message":"Name is required"}'),
+        ("exception", '{"ClassName":"System.Exception","Message":"Name is required"}'),
+        ("result", '{"resultCode":1,"errorMessage":"Name is required"}'),
+        ("error", '{"error":"invalid_request","error_description":"Name is required"}'),
+        ("text", "Name is required"),
+        ("empty", ""),
+    ],
+)
+async def test_a_refusal_comes_in_the_chosen_form(halo: HaloCaller, form: Any, body: str) -> None:
+    halo.sandbox.faults.refusal_form = form
+    refused = await halo.http.post("/api/Client", json=[{}])
+    assert (refused.status_code, refused.text) == (400, body)
+
+
+async def test_a_refusal_may_come_in_each_form_in_turn(halo: HaloCaller) -> None:
+    halo.sandbox.faults.refusal_form = "mixed"
+    refused = {(await halo.http.post("/api/Client", json=[{}])).text for _ in range(12)}
+    assert len(refused) == 6
+    assert all("Name is required" in text for text in refused)
+
+
 async def test_filters_can_be_ignored_by_name(halo: HaloCaller, acme: int) -> None:
     halo.sandbox.faults.ignore = frozenset({"client_id"})
     plant(halo, 2)

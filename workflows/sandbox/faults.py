@@ -63,6 +63,8 @@ class Faults(BaseModel):
         array_cap: records in one POST at most; more are refused with 400. None for no limit.
         array_refusal: which others of its POST are written when a record is refused: none (``whole``), those before it
             (``partial``), or all (``each``); the answer is the refusal.
+        refusal_form: how the text of a refusal is sent: as a JSON string, in one of HaloPSA's error objects, as plain
+            text, not at all (``empty``), or in each of these but the last in turn. The guide's form is always its own.
         page_cap: rows on one page at most.
         record_count: what lists say of the number of rows: the truth, nothing, too many, or too few (this page's).
         shift_rows: rows shift between pages: each page after the first begins with the last row of the one before.
@@ -107,6 +109,7 @@ class Faults(BaseModel):
     arrays: bool = True
     array_cap: int | None = Field(default=None, ge=1)
     array_refusal: Literal["whole", "partial", "each"] = "whole"
+    refusal_form: Literal["string", "message", "exception", "result", "error", "text", "empty", "mixed"] = "string"
     page_cap: int = Field(default=100, ge=1)
     record_count: Literal["right", "missing", "high", "low"] = "right"
     shift_rows: bool = False
@@ -163,6 +166,7 @@ _UNPLEASANT: dict[str, Any] = {
     "post_answer": "mixed",
     "post_status": 200,
     "arrays": False,
+    "refusal_form": "mixed",
     "record_count": "missing",
     "shift_rows": True,
     "mixed_ids": True,

@@ -112,7 +112,8 @@ class Sandbox:
         """Put a record in as if a person had made it in HaloPSA.
 
         What HaloPSA makes by itself is made (a client's main site and its General User); then every given field holds,
-        computed ones (``hasbeenclosed``) and the ``id`` included. The state file gets it with the next `save`.
+        computed ones (``hasbeenclosed``) and the ``id`` included. A row of a set-up list replaces the one with its id.
+        The state file gets it with the next `save`.
 
         Args:
             entity: the entity's name ("Tickets"), or a set-up list's ("Status").
@@ -126,7 +127,8 @@ class Sandbox:
             Refused: HaloPSA would not have it.
         """
         if entity in self.store.reference:
-            self.store.reference[entity].append(record)
+            others = [row for row in self.store.reference[entity] if row["id"] != record["id"]]
+            self.store.reference[entity] = [*others, record]
             return record["id"]
         kind = DIALECTS[self.dialect].get(entity)
         if kind is None:

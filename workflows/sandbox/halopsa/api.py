@@ -9,6 +9,7 @@ from workflows.sandbox.halopsa.entity import Entity
 from workflows.sandbox.halopsa.lists import is_true, list_records
 from workflows.sandbox.halopsa.permissions import check_access, sees
 from workflows.sandbox.halopsa.presentation import present, with_id_forms
+from workflows.sandbox.halopsa.refusals import refusal_answer
 from workflows.sandbox.halopsa.setup_lists import read_setup_list, read_setup_row, reference_data
 from workflows.sandbox.halopsa.store import Record
 from workflows.sandbox.halopsa.writes import post
@@ -43,7 +44,7 @@ def answer_call(call: Call, dialect: Dialect) -> Answer:
     try:
         return _records(call, entity, rest)
     except Refused as refusal:
-        raise _in_manner(entity, refusal) from refusal
+        return refusal_answer(call, entity.manner, refusal)
 
 
 def _records(call: Call, entity: Entity, rest: list[str]) -> Answer:
@@ -59,12 +60,6 @@ def _records(call: Call, entity: Entity, rest: list[str]) -> Answer:
         case "DELETE", [record_id]:
             return _delete(call, entity, _find(call, entity, record_id))
     raise Refused(status=404)
-
-
-def _in_manner(entity: Entity, refusal: Refused) -> Refused:
-    """A refusal whose text is put as the entity's dialect puts it."""
-    text = refusal.body
-    return Refused(entity.manner.refusal(text), refusal.status) if isinstance(text, str) else refusal
 
 
 def _setup(call: Call, name: str, rest: list[str]) -> Answer:

@@ -48,6 +48,7 @@ ENTITIES = (
                 "key",
             }
         ),
+        stamp="alastupdate",
         custom_fields=2,
     ),
     Entity(
@@ -64,6 +65,7 @@ ENTITIES = (
         order="name",
         floats=("client_id",),
         computed=frozenset({"client_name", "clientsite_name", "datecreated"}),
+        stamp="slastupdate",
         custom_fields=3,
     ),
     Entity(
@@ -80,6 +82,7 @@ ENTITIES = (
         order="name",
         floats=("site_id",),
         computed=frozenset({"client_id", "client_name", "site_id_int", "site_name", "datecreated", "use", "key"}),
+        stamp="ulastupdate",
         custom_fields=4,
     ),
     Entity(
@@ -143,6 +146,7 @@ ENTITIES = (
         searched=("summary",),
         order="-id",
         computed=_TICKET_COMPUTED,
+        stamp="last_update",
         custom_fields=1,
         page_cap=100,
     ),
@@ -168,6 +172,7 @@ ENTITIES = (
         searched=("summary",),
         order="-id",
         computed=_TICKET_COMPUTED,
+        stamp="last_update",
         custom_fields=1,
         page_cap=100,
     ),

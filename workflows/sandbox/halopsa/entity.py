@@ -15,7 +15,7 @@ class Manner:
         hides_inactive: lists leave inactive records out unless the query asks for them.
         pages_by_name: ``page_no`` and ``page_size`` count for nothing without ``pageinate=true``.
         enveloped: a POST answers everything that it wrote in the list's envelope, whatever `Faults.post_answer` says.
-        refusal: the body of a refusal out of its text.
+        refusal: the body of a refusal out of its text; None where `Faults.refusal_form` decides.
         unknown: what is said of an id that there is none of; empty for a 404 without a body, and "Record not found"
             for a write.
     """
@@ -23,7 +23,7 @@ class Manner:
     hides_inactive: bool = True
     pages_by_name: bool = True
     enveloped: bool = False
-    refusal: Callable[[str], Any] = str
+    refusal: Callable[[str], Any] | None = None
     unknown: str = ""
 
 
@@ -50,6 +50,8 @@ class Entity:
         order: the field that lists are ordered by when the query names none; a leading ``-`` means downwards.
         floats: ids that are numbers with a decimal point in HaloPSA's own answers.
         computed: fields that a body cannot set.
+        stamp: the field that holds when a record was last written; lists are narrowed by it with ``lastupdatefromdate``
+            and ``lastupdatetodate``.
         custom_fields: the ``typeid`` of the custom fields that it has (``FieldInfo``); 0 for none.
         page_cap: rows on one page at most, whatever is asked for; None where only the tenant's cap counts.
         listed_by: the query name without which a list is refused.
@@ -74,6 +76,7 @@ class Entity:
     order: str = "id"
     floats: tuple[str, ...] = ()
     computed: frozenset[str] = frozenset()
+    stamp: str = ""
     custom_fields: int = 0
     page_cap: int | None = None
     listed_by: str | None = None

@@ -78,6 +78,19 @@ def read_moment(value: object) -> datetime | None:
     return moment.replace(tzinfo=UTC) if moment and moment.year > _LAST_NEVER_YEAR else None
 
 
+def read_date(value: Any, where: str) -> str:
+    """A date as HaloPSA keeps it: UTC without a zone.
+
+    Raises:
+        Refused: it is none.
+    """
+    try:
+        moment = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise _unreadable(value, where) from None
+    return (moment.astimezone(UTC) if moment.tzinfo else moment).replace(tzinfo=None).isoformat()
+
+
 _LAST_NEVER_YEAR = 1900  # 0001-01-01, 1899-12-30 and 1900-01-01 stand for "never"
 
 
@@ -111,14 +124,6 @@ def _string(value: Any, where: str) -> str:
     return str(value)
 
 
-def _date(value: Any, where: str) -> str:
-    try:
-        moment = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        raise _unreadable(value, where) from None
-    return (moment.astimezone(UTC) if moment.tzinfo else moment).replace(tzinfo=None).isoformat()
-
-
 def _array(value: Any, where: str) -> list[Any]:
     if not isinstance(value, list):
         raise _unreadable(value, where)
@@ -140,7 +145,7 @@ _READERS: dict[str, Callable[[Any, str], Any]] = {
     "number": _number,
     "boolean": _boolean,
     "string": _string,
-    "date": _date,
+    "date": read_date,
     "array": _array,
     "object": _object,
 }

@@ -8,6 +8,7 @@ from typing import Any
 from workflows.sandbox.answers import Refused, require
 from workflows.sandbox.faults import Faults
 from workflows.sandbox.halopsa.entity import Entity
+from workflows.sandbox.halopsa.fields import read_date
 from workflows.sandbox.halopsa.permissions import Grant, sees
 from workflows.sandbox.halopsa.store import Record, Store
 
@@ -15,6 +16,7 @@ Query = Mapping[str, str]
 
 ROWS_BY_DEFAULT = 50
 _TOO_MANY = 3
+_LAST_DATE = "9999"
 _ORDERS = ("", "2", "3", "4", "5")
 _EQUALS, _CONTAINS = 2, 4
 _INVALID_ADVANCED_SEARCH = "Invalid advanced search parameter(s)"
@@ -68,6 +70,9 @@ def _matching(store: Store, entity: Entity, query: Query, found: list[Record]) -
     for name, holds in entity.matches.items():
         if name in query:
             found = [record for record in found if holds(store, record, query[name])]
+    if entity.stamp and query.keys() & {"lastupdatefromdate", "lastupdatetodate"}:
+        start, end = _date(query, "lastupdatefromdate", ""), _date(query, "lastupdatetodate", _LAST_DATE)
+        found = [record for record in found if start <= record.get(entity.stamp, "") <= end]
     return found
 
 
@@ -170,6 +175,10 @@ def _numbers(name: str, text: str) -> set[int]:
         return {int(part) for part in text.split(",")}
     except ValueError:
         raise Refused({name: [f"The value '{text}' is not valid."]}) from None
+
+
+def _date(query: Query, name: str, default: str) -> str:
+    return str(read_date(query[name], name)) if name in query else default
 
 
 def _true(text: str) -> bool:

@@ -34,13 +34,13 @@ def create_opportunity(store: Store, sent: Record) -> Record:
     """
     require(sent.get("summary"), "Please enter a Summary")
     now = store.now()
-    stamps = {"dateoccurred": now, "datecreated": now, "last_update": now}
-    return store["Opportunities"].add(_DEFAULTS | stamps | sent | _outcome(store, sent))
+    dates = {"dateoccurred": now, "datecreated": now}
+    return store["Opportunities"].add(_DEFAULTS | dates | sent | _outcome(store, sent))
 
 
 def update_opportunity(store: Store, opportunity: Record, sent: Record) -> None:
     """Change the sent fields of an opportunity; a status may win, lose or reopen it."""
-    store["Opportunities"].change(opportunity, sent | _outcome(store, sent) | {"last_update": store.now()})
+    store["Opportunities"].change(opportunity, sent | _outcome(store, sent))
 
 
 def show_opportunity(store: Store, opportunity: Record) -> Record:

@@ -49,7 +49,7 @@ def create_ticket(store: Store, sent: Record) -> Record:
     """
     require(sent.get("summary"), "Please enter a Summary")
     now = store.now()
-    dates = {"dateoccurred": now, "datecreated": now, "last_update": now}
+    dates = {"dateoccurred": now, "datecreated": now}
     ticket = store["Tickets"].add(_TICKET_DEFAULTS | _by_type(store, sent) | dates | sent | _place(store, sent))
     if ticket["status_id"] in CLOSED_STATUSES:
         store["Tickets"].change(ticket, {"hasbeenclosed": True, "dateclosed": now})
@@ -66,7 +66,7 @@ def update_ticket(store: Store, ticket: Record, sent: Record) -> None:
         require({"tickettype_id", "client_id"} <= sent.keys(), NOT_FOUND)
     moved = sent.get("client_id", ticket["client_id"]) != ticket["client_id"]
     changes = sent | (_place(store, sent) if moved else {}) | status_changes(store, ticket, sent)
-    store["Tickets"].change(ticket, changes | {"last_update": store.now()})
+    store["Tickets"].change(ticket, changes)
 
 
 def show_ticket(store: Store, ticket: Record) -> Record:

@@ -40,7 +40,9 @@ def create_record(store: Store, entity: Entity, fields: Record) -> Record:
     Raises:
         Refused: by those rules.
     """
-    return entity.create(store, _with_custom_fields(store, entity, fields, []))
+    record = entity.create(store, _with_custom_fields(store, entity, fields, []))
+    _stamp(store, entity, record)
+    return record
 
 
 def _elements(call: Call) -> list[Any]:
@@ -84,7 +86,13 @@ def _write(call: Call, entity: Entity, sent: Any, position: int) -> Record:
         return create_record(call.store, entity, fields)
     stored = record.get("customfields", [])
     entity.update(call.store, record, _with_custom_fields(call.store, entity, fields, stored))
+    _stamp(call.store, entity, record)
     return record
+
+
+def _stamp(store: Store, entity: Entity, record: Record) -> None:
+    if entity.stamp:
+        store[entity.name].change(record, {entity.stamp: store.now()})
 
 
 def _is_kept(call: Call, entity: Entity, name: str) -> bool:
