@@ -39,6 +39,7 @@ from worker.sweep import sweep_for_ever
 from workflows.halopsa import HaloConnection
 from workflows.msp import Msp, msp_for_run
 from workflows.policy import Policy
+from workflows.policy.file import DEFAULT_FILE, BadPolicy, load_policy
 from workflows.registry import WORKFLOWS
 
 DOORBELL: Final = encode_doorbell()
@@ -111,6 +112,10 @@ def check_worker(settings: Settings) -> None:
         BadSettings: names what is missing or wrong.
     """
     problems = settings.missing_for_work()
+    try:
+        policy_of(settings)
+    except BadSettings as error:
+        problems += error.problems
     if settings.alert_secret is not None:
         if settings.alert_url is None:
             problems.append(f"{PREFIX}ALERT_SECRET: {PREFIX}ALERT_URL is not set, so nothing is signed with it")
@@ -197,11 +202,12 @@ class WorkerParts:
 async def open_worker(settings: Settings, url: str) -> AsyncIterator[WorkerParts]:
     """Put a worker together, and take it apart at the end."""
     name = f"{socket.gethostname()}:{os.getpid()}"
-    halo = halo_connection(settings)
+    policy = policy_of(settings)
+    halo = halo_connection(settings, policy)
     async with open_store(url, tries=PATIENT_TRIES) as store:
         budget = budget_of(settings, store)
         engine = Engine(
-            store.journal, WORKFLOWS, msp_for_run(halo, Policy()), worker=name, hydrate=hydrate, budget=budget
+            store.journal, WORKFLOWS, msp_for_run(halo, policy), worker=name, hydrate=hydrate, budget=budget
         )
         inbox = inbox_of(store)
         senders = alert_senders(settings, store, name)
@@ -244,7 +250,21 @@ def alert_senders(settings: Settings, store: Store, worker: str) -> list[AlertSe
     return [AlertSender(store.upkeep, worker=worker, url=settings.alert_url.get_secret_value(), sign=sign)]
 
 
-def halo_connection(settings: Settings, transport: httpx.AsyncBaseTransport | None = None) -> HaloConnection:
+def policy_of(settings: Settings) -> Policy:
+    """Read the business policy.
+
+    Raises:
+        BadSettings: names everything that is wrong with its file.
+    """
+    try:
+        return load_policy(settings.config)
+    except BadPolicy as error:
+        raise BadSettings([f"{settings.config or DEFAULT_FILE}: {problem}" for problem in error.problems]) from None
+
+
+def halo_connection(
+    settings: Settings, policy: Policy, transport: httpx.AsyncBaseTransport | None = None
+) -> HaloConnection:
     """Make the process's connection to HaloPSA.
 
     Raises:
@@ -260,5 +280,9 @@ def halo_connection(settings: Settings, transport: httpx.AsyncBaseTransport | No
         tenant=settings.halo_tenant,
         scope=settings.halo_scope,
         closer_agent_id=settings.halo_closer_agent_id,
+        dialect=settings.halo_dialect,
+        # The guide's clients have no other field of their own that could hold a key than their notes.
+        key=policy.halopsa.external_key if settings.halo_dialect == "v2" else None,
+        address=policy.halopsa.places,
         transport=transport,
     )

@@ -61,6 +61,7 @@ class Settings(BaseModel):
 
     redis_url: Annotated[SecretStr, AfterValidator(_store_address)] | None = None
     data_dir: Path = Path(".parhelion")
+    config: Path | None = None
     web_bind: Bind = Field(default="127.0.0.1:8080")  # type: ignore[assignment]  # the validator splits it
     max_body_bytes: int = Field(default=1_048_576, ge=1024)
     log_format: Literal["console", "json"] = "console"
@@ -75,7 +76,7 @@ class Settings(BaseModel):
     halo_budget_requests: int = Field(default=250, ge=1)
     halo_budget_window_s: float = Field(default=300, ge=1)
     halo_closer_agent_id: int | None = Field(default=None, ge=1)
-    halo_dialect: Literal["v2"] = "v2"
+    halo_dialect: Literal["v2", "guide"] = "v2"
     webhook_secrets: Mapping[str, tuple[SecretStr, ...]] = Field(default_factory=dict)
     alert_url: Annotated[SecretStr, AfterValidator(_alert_address)] | None = None
     alert_secret: SecretStr | None = None

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from worker.assemble import check_worker, durability_of, halo_connection
+from worker.assemble import check_worker, durability_of, halo_connection, policy_of
 from worker.budget import WaitingGuard
 from worker.cli.output import Format, Output, show_json, stop
 from worker.cli.store import settings, store_of
@@ -33,7 +33,6 @@ from workflows.doctor import (
 )
 from workflows.halopsa import HaloConnection
 from workflows.halopsa.connections import Connections
-from workflows.policy import Policy
 
 GROUPS: Final = {
     "ok": ("Works", "green"),
@@ -68,12 +67,13 @@ def doctor(
 async def _examine(found: Settings, examination: Examination, *, write_test: bool) -> None:
     await _examine_store(found, examination)
     connections = Connections()
+    policy = policy_of(found)
 
     def connect(scope: str, transport: httpx.AsyncBaseTransport) -> HaloConnection:
-        return halo_connection(found.model_copy(update={"halo_scope": scope}), transport)
+        return halo_connection(found.model_copy(update={"halo_scope": scope}), policy, transport)
 
     try:
-        patient = Patient(connect, connections, WaitingGuard(None, bulk=False), found.halo_scope, Policy())
+        patient = Patient(connect, connections, WaitingGuard(None, bulk=False), found.halo_scope, policy)
         await examine_tenant(patient, examination)
         if write_test:
             await try_writes(Trial(patient, datetime.now(UTC)), examination)

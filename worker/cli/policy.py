@@ -80,7 +80,7 @@ def _file() -> str | None:
 
 
 async def _look_up(found: Settings, policy: Policy) -> list[Problem]:
-    connection = halo_connection(found)
+    connection = halo_connection(found, policy)
     try:
         return await resolve(connection.for_run(WaitingGuard(None, bulk=False)), policy)
     except RetryLater as error:
@@ -89,15 +89,15 @@ async def _look_up(found: Settings, policy: Policy) -> list[Problem]:
         await connection.aclose()
 
 
-def _keys(section: Section, path: KeyPath = (), *, given: bool = True) -> Iterator[tuple[KeyPath, Any, str]]:
+def _keys(section: Section, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any, str]]:
     """Go through all keys, with their values and where they come from."""
     for name in type(section).model_fields:
-        value, said = getattr(section, name), given and name in section.model_fields_set
+        value = getattr(section, name)
         if isinstance(value, Section):
-            yield from _keys(value, (*path, name), given=said)
+            yield from _keys(value, (*path, name))
         elif isinstance(value, dict) and value and all(isinstance(one, Section) for one in value.values()):
             for key, one in value.items():
-                yield from _keys(one, (*path, name, key), given=said)
+                yield from _keys(one, (*path, name, key))
         else:
             plain = section.model_dump(mode="json", include={name})[name]
-            yield (*path, name), plain, "file" if said else "default"
+            yield (*path, name), plain, "file" if name in section.model_fields_set else "default"

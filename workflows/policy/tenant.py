@@ -69,6 +69,13 @@ class Halopsa(Section):
     customer_group: CustomerGroup | None = None
     billing_periods: dict[Text, int] = Field(default_factory=lambda: {"monthly": 2})
 
+    @property
+    def places(self) -> dict[str, str] | None:
+        """The line on which each part of an address stands; None: as the dialect has it."""
+        if self.address_lines is None:
+            return None
+        return {part: f"line{number}" for number, part in enumerate(self.address_lines, 1) if part}
+
     @field_validator("address_lines")
     @classmethod
     def _four_lines(cls, lines: tuple[AddressPart, ...] | None) -> tuple[AddressPart, ...] | None:
