@@ -41,15 +41,16 @@ class Change:
 
 
 def change_event(system: str, delivery: Delivery, change: Change) -> Event:
-    """Make the event ``<system>.<object>``, whose id and payload are the same at each repeat of a change.
+    """Make the event ``<system>.<object>``, whose id and payload are the same, to the byte, at each repeat of a change.
 
     Its ``data`` holds ``id``, ``change``, ``values``, ``previous`` and the details.
     """
     source = {"system": system} | ({"account": change.account} if change.account else {})
     told = {"timestamp": change.occurred_at.isoformat()} if change.occurred_at else {}
-    data = {"id": change.id, "change": change.change, "values": change.values, "previous": change.previous}
+    values, previous = dict(sorted(change.values.items())), dict(sorted(change.previous.items()))
+    data = {"id": change.id, "change": change.change, "values": values, "previous": previous, **change.details}
     kind = f"{system}.{change.object}"
-    payload = {"type": kind, **told, "source": source, "data": data | dict(change.details)}
+    payload = {"type": kind, **told, "source": source, "data": data}
     identity = f"{system}:{_one_word(change.key)}"
     return Event(identity, system, kind, change.occurred_at or delivery.received_at, payload)
 

@@ -1,5 +1,8 @@
 """Every source: its door takes a good delivery once, and no tampered one."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -130,3 +133,33 @@ async def test_a_wrong_token_in_zoho_s_body_is_not_rescued_by_its_address() -> N
     )
 
     assert answer.status_code == 401
+
+
+def test_a_repeat_is_the_same_to_the_byte_in_another_process() -> None:
+    """The store takes the same id with another body for another event."""
+    told = [run_with_seed(seed) for seed in ("1", "2")]
+
+    assert told[0] == told[1]
+    assert told[0].count("\n") == len(SECRETS)
+
+
+def run_with_seed(seed: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-c", DUMP],
+        env={**os.environ, "PYTHONHASHSEED": seed},
+        cwd=Path(__file__).parents[2],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+
+
+DUMP = """
+from tests.unit.webhook_door import NOW, PUBLIC, SECRETS
+from webhooks.samples import sample
+from webhooks.sources import find_source
+
+for name, secret in SECRETS.items():
+    for event in find_source(name).events(sample(name, secret, PUBLIC, NOW)):
+        print(event.id, event.dump())
+"""
