@@ -75,10 +75,9 @@ def chosen(entries: Sequence[E], wanted: int | str, what: str) -> E:
     if found:
         ids = ", ".join(str(entry.id) for entry in found)
         raise NeedsOperator(f"HaloPSA has {len(found)} entries {wanted!r} ({what}).", mend=f"give the id: {ids}.")
-    near = difflib.get_close_matches(str(wanted), [name for entry in entries for name in _names(entry)], n=1)
-    raise NeedsOperator(
-        f"HaloPSA has no {what} {wanted!r}.", mend=f"did you mean {near[0]!r}?" if near else "look at HaloPSA's list."
-    )
+    near = _nearest(str(wanted), [name for entry in entries for name in _names(entry)])
+    mend = f"did you mean {near!r}?" if near else "look at HaloPSA's list."
+    raise NeedsOperator(f"HaloPSA has no {what} {wanted!r}.", mend=mend)
 
 
 async def resolve(halo: Halo, policy: Policy) -> list[Problem]:
@@ -165,3 +164,9 @@ def _is(entry: Entry, wanted: int | str) -> bool:
 
 def _names(entry: Entry) -> list[str]:
     return [known for field in ("name", "email", "label") if (known := getattr(entry, field, ""))]
+
+
+def _nearest(wanted: str, names: Sequence[str]) -> str | None:
+    folded = {name.casefold(): name for name in names}
+    near = difflib.get_close_matches(wanted.casefold(), folded, n=1)
+    return folded[near[0]] if near else None

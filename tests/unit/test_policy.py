@@ -171,6 +171,7 @@ def test_a_recorded_policy_of_another_version_is_still_read() -> None:
         ("default", "Acme [EU], RENEWAL 2027", "new", "renewal"),
         ("default", "Acme", "existingbusiness", "addition"),
         ("default", "Acme", "New", "new"),
+        ("default", "Acme renewal", "new", "new"),
         ("default", "Acme", "newbusiness", None),
         ("Renewals 2", "Acme", "", None),
     ],
@@ -205,7 +206,7 @@ def test_a_text_is_filled_from_the_event() -> None:
 
 
 def test_a_text_reaches_nothing_but_the_event() -> None:
-    assert filled("{client.__class__}", {"client": {"name": "Acme"}}) == ""
+    assert filled("{client.name.__class__}{client.__class__}", {"client": {"name": "Acme"}}) == ""
 
 
 def test_keys_are_written_as_the_file_has_them() -> None:
