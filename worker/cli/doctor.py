@@ -3,44 +3,34 @@
 import asyncio
 import sys
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
 import httpx
 import typer
 from rich.console import Console
-from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
-from worker.assemble import check_worker, durability_of, halo_connection, policy_of
+from worker.assemble import budget_of, check_worker, halo_connection, policy_of
 from worker.budget import WaitingGuard
 from worker.cli.output import Format, Output, show_json, stop
 from worker.cli.store import settings, store_of
-from worker.durability import Durability
+from worker.cli.store_checks import BUDGET_CHECKS, SETTINGS_CHECKS, STORE_CHECKS, Setup
 from worker.embedded import EmbeddedValkeyError
-from worker.errors import StoreUnavailable
 from worker.settings import Settings
-from workflows.doctor import (
-    WRITE_CHECKS,
-    Check,
-    Examination,
-    Finding,
-    Patient,
-    Trial,
-    Verdict,
-    examine_tenant,
-    try_writes,
-)
+from workflows.doctor import WRITE_CHECKS, Examination, Finding, Patient, Trial, examine_tenant, try_writes
 from workflows.halopsa import HaloConnection
 from workflows.halopsa.connections import Connections
+from workflows.policy import Policy
 
 GROUPS: Final = {
     "ok": ("Works", "green"),
+    "skipped": ("Not looked at", "dim"),
     "warning": ("Works with limits", "yellow"),
     "fails": ("Would fail", "bold red"),
-    "skipped": ("Not looked at", "dim"),
 }
-EVERY_WORKFLOW: Final = ("every workflow",)
 
 
 def doctor(
@@ -50,13 +40,17 @@ def doctor(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask back.")] = False,
     output: Output = Format.TABLE,
 ) -> None:
-    """Look at HaloPSA and Valkey before a deal is lost on them. Exit code 1 if something would fail."""
-    found = settings(default_level="WARNING")
+    """Look whether HaloPSA and Valkey let the workflows do their work.
+
+    Exit code 1 if something would fail, 2 if settings or policy are not valid.
+    """
+    found = settings(default_level="ERROR")  # the findings say it better than warnings
     check_worker(found)
+    policy = policy_of(found)
     if write_test:
         _confirm(found, yes=yes)
     examination = Examination(_tell)
-    asyncio.run(_examine(found, examination, write_test=write_test))
+    asyncio.run(_examine(found, policy, examination, write_test=write_test))
     if output is Format.JSON:
         show_json([finding.model_dump(mode="json") for finding in examination.findings])
     else:
@@ -64,16 +58,42 @@ def doctor(
     raise typer.Exit(0 if examination.sound else 1)
 
 
-async def _examine(found: Settings, examination: Examination, *, write_test: bool) -> None:
-    await _examine_store(found, examination)
-    connections = Connections()
-    policy = policy_of(found)
+async def _examine(found: Settings, policy: Policy, examination: Examination, *, write_test: bool) -> None:
+    await examination.run(SETTINGS_CHECKS, found)
+    async with AsyncExitStack() as stack:
+        setup = await _open_store(found, examination, stack)
+        budget = budget_of(found, setup.store) if setup and examination.state("store") == "ok" else None
+        await _examine_halo(found, policy, examination, WaitingGuard(budget, bulk=False), write_test=write_test)
+        if setup:
+            await examination.run(BUDGET_CHECKS, setup)
 
+
+async def _open_store(found: Settings, examination: Examination, stack: AsyncExitStack) -> Setup | None:
+    why = ""
+    if found.redis_url is None and not (found.data_dir / "valkey.json").exists():
+        why = f"nothing has run in {found.data_dir} yet; `parhelion up` brings a Valkey of its own that keeps all"
+    else:
+        try:
+            setup = Setup(found, await stack.enter_async_context(store_of(found)))
+        except EmbeddedValkeyError as error:
+            why = str(error)
+        else:
+            await examination.run(STORE_CHECKS, setup)
+            return setup
+    examination.skip([*STORE_CHECKS, *BUDGET_CHECKS], why)
+    return None
+
+
+async def _examine_halo(
+    found: Settings, policy: Policy, examination: Examination, guard: WaitingGuard, *, write_test: bool
+) -> None:
     def connect(scope: str, transport: httpx.AsyncBaseTransport) -> HaloConnection:
         return halo_connection(found.model_copy(update={"halo_scope": scope}), policy, transport)
 
+    webhooks = "/webhooks/halopsa" if "halopsa" in found.webhook_secrets else None
+    connections = Connections()
     try:
-        patient = Patient(connect, connections, WaitingGuard(None, bulk=False), found.halo_scope, policy)
+        patient = Patient(connect, connections, guard, found.halo_scope, policy, webhooks)
         await examine_tenant(patient, examination)
         if write_test:
             await try_writes(Trial(patient, datetime.now(UTC)), examination)
@@ -83,62 +103,12 @@ async def _examine(found: Settings, examination: Examination, *, write_test: boo
         await connections.aclose()
 
 
-async def _examine_store(found: Settings, examination: Examination) -> None:
-    if found.redis_url is None and not (found.data_dir / "valkey.json").exists():
-        why = (
-            f"nothing has run in {found.data_dir} yet; `parhelion up` brings a Valkey of its own that keeps everything"
-        )
-        examination.skip(STORE_CHECKS, why)
-        return
-    try:
-        async with store_of(found) as store:
-            strict = found.model_copy(update={"allow_data_loss": False})
-            await examination.run(STORE_CHECKS, _Valkey(durability_of(strict, store), found.allow_data_loss))
-    except EmbeddedValkeyError as error:
-        examination.skip(STORE_CHECKS, str(error))
-
-
-class _Valkey:
-    """The configured Valkey; `may_lose` says whether the settings accept that it loses data."""
-
-    def __init__(self, durability: Durability, may_lose: bool) -> None:
-        self.durability = durability
-        self.may_lose = may_lose
-
-
-async def _reach_store(valkey: _Valkey) -> Verdict:
-    """Ask Valkey something."""
-    try:
-        await valkey.durability.problems()
-    except StoreUnavailable as error:
-        return Verdict("fails", str(error), "Check PARHELION_REDIS_URL, and that Valkey runs and lets this user in.")
-    memory = valkey.durability.memory
-    used = f"; {memory.share:.0%} of its memory is used" if memory and memory.limit else ""
-    return Verdict("ok", f"Valkey answers{used}")
-
-
-async def _keep_data(valkey: _Valkey) -> Verdict:
-    """Look whether Valkey's settings keep what was acknowledged."""
-    problems = await valkey.durability.problems()
-    if not problems:
-        return Verdict("ok", "Valkey keeps what it has acknowledged")
-    seen = "; ".join(problem.partition(": ")[2] for problem in problems)
-    return Verdict("warning" if valkey.may_lose else "fails", seen, "Set what it says in valkey.conf.")
-
-
-STORE_CHECKS: Final[Sequence[Check[_Valkey]]] = (
-    Check("store", _reach_store, EVERY_WORKFLOW, needs=()),
-    Check("durability", _keep_data, EVERY_WORKFLOW, needs=("store",)),
-)
-
-
 def _confirm(found: Settings, *, yes: bool) -> None:
-    if yes:
-        return
     question = f"Make a client for trying things out in {found.halo_url}, and set it inactive again?"
-    if not sys.stdin.isatty():
+    if not yes and not sys.stdin.isatty():
         stop(f"{question} Say so with --yes", 2)
-    typer.confirm(question, abort=True)
+    if not yes:
+        typer.confirm(question, abort=True, err=True)
 
 
 def _tell(finding: Finding) -> None:
@@ -151,14 +121,18 @@ def _show(findings: Sequence[Finding]) -> None:
         group = [finding for finding in findings if finding.state == state]
         if group:
             console.print(Text(f"\n{title}", style=style))
-        for finding in group:
-            _show_one(console, finding)
+            console.print(_table(group))
     failing = sum(finding.state == "fails" for finding in findings)
     console.print(f"\n{failing} of {len(findings)} checks say that something would fail.")
 
 
-def _show_one(console: Console, finding: Finding) -> None:
-    console.print(Padding(Text(f"{finding.check}: {finding.seen}"), (0, 0, 0, 2)))
-    if finding.remedy:
-        console.print(Padding(Text(f"at       {'; '.join(finding.concerns)}"), (0, 0, 0, 6)))
-        console.print(Padding(Text(f"to mend  {finding.remedy}"), (0, 0, 0, 6)))
+def _table(group: Sequence[Finding]) -> Table:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for style in ("", "bold", ""):
+        table.add_column(style=style, overflow="fold")
+    for finding in group:
+        table.add_row("", finding.check, Text(finding.seen))
+        if finding.remedy:
+            table.add_row("", "", Text(f"At: {'; '.join(finding.concerns)}"))
+            table.add_row("", "", Text(f"To mend it: {finding.remedy}"))
+    return table

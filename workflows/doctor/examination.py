@@ -6,7 +6,7 @@ from typing import Final, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from worker.errors import NeedsOperator, RetryLater
+from worker.errors import NeedsOperator, ParhelionError, RetryLater
 from workflows.doctor.rights import NO_RIGHT, Right
 from workflows.halopsa import HaloForbidden
 
@@ -82,7 +82,7 @@ class Examination:
     async def run(self, checks: Sequence[Check[Subject]], subject: Subject) -> None:
         """Make the checks, one after another, in their order."""
         for check in checks:
-            missing = [name for name in check.needs if self._state(name) in ("fails", "skipped")]
+            missing = [name for name in check.needs if self.state(name) in ("fails", "skipped")]
             if missing:
                 verdict = Verdict("skipped", f"not looked at, because of: {', '.join(missing)}")
             else:
@@ -93,6 +93,10 @@ class Examination:
         """Put the checks down as not made."""
         for check in checks:
             self._note(check, Verdict("skipped", why))
+
+    def state(self, name: str) -> State | None:
+        """What a check has found; None as long as it was not made."""
+        return next((finding.state for finding in self.findings if finding.check == name), None)
 
     @property
     def sound(self) -> bool:
@@ -108,12 +112,14 @@ class Examination:
             return Verdict("fails", error.what, error.mend)
         except RetryLater as error:
             return Verdict("fails", error.reason, LATER)
+        except ParhelionError as error:
+            return Verdict("fails", str(error))
         except Exception as error:  # noqa: BLE001 - whatever one check meets, the others are made
             return Verdict("fails", f"{type(error).__name__}: {error}", "HaloPSA's answer is not understood.")
 
     def _remedy(self, right: Right) -> str:
         # Without an agent to log in as, HaloPSA refuses nearly everything.
-        first = "Mend first what the check agent says. " if self._state("agent") == "fails" else ""
+        first = "Mend first what the check agent says. " if self.state("agent") == "fails" else ""
         return first + right.remedy(self.granted)
 
     def _note(self, check: Check[Subject], verdict: Verdict) -> None:
@@ -126,6 +132,3 @@ class Examination:
         )
         self.findings.append(finding)
         self.tell(finding)
-
-    def _state(self, name: str) -> State | None:
-        return next((finding.state for finding in self.findings if finding.check == name), None)
