@@ -205,9 +205,14 @@ async def open_worker(settings: Settings, url: str) -> AsyncIterator[WorkerParts
     policy = policy_of(settings)
     halo = halo_connection(settings, policy)
     async with open_store(url, tries=PATIENT_TRIES) as store:
-        budget = budget_of(settings, store)
         engine = Engine(
-            store.journal, WORKFLOWS, msp_for_run(halo, policy), worker=name, hydrate=hydrate, budget=budget
+            store.journal,
+            WORKFLOWS,
+            msp_for_run(halo),
+            worker=name,
+            hydrate=hydrate,
+            rules=policy.model_dump_json(),
+            budget=budget_of(settings, store),
         )
         inbox = inbox_of(store)
         senders = alert_senders(settings, store, name)

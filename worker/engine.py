@@ -42,9 +42,10 @@ class Engine(Generic[Services]):
     Args:
         journal: where the runs are.
         workflows: what can be run here.
-        services: makes what a workflow works with, bound to its run.
+        services: makes what a workflow works with, bound to its run and to the rules (text) that the run began with.
         worker: this worker's name in journal and logs.
         hydrate: completes the event anew after a retry by hand; see `worker.inbox.Inbox`.
+        rules: the rules for runs that begin here, as text.
         budget: limits the requests of all workers; None = without limit.
         suspend_always: every step in a claim of its own, for tests that a run survives being cut anywhere.
     """
@@ -53,15 +54,17 @@ class Engine(Generic[Services]):
         self,
         journal: Journal,
         workflows: Sequence[Workflow[Services]],
-        services: Callable[[Run], Services],
+        services: Callable[[Run, str], Services],
         *,
         worker: str,
         hydrate: Hydrate,
+        rules: str = "",
         budget: Budget | None = None,
         suspend_always: bool = False,
     ) -> None:
         self._journal = journal
         self._hydrate = hydrate
+        self._rules = rules
         self._budget = budget
         self._suspend_always = suspend_always
         self._workflows = {(workflow.name, workflow.version): workflow for workflow in workflows}
@@ -76,7 +79,7 @@ class Engine(Generic[Services]):
             return
         asked = clocks()
         try:
-            claim = await self._journal.claim(run_id, uuid4().hex, self._worker)
+            claim = await self._journal.claim(run_id, uuid4().hex, self._worker, rules=self._rules)
             if claim is not None:
                 with structlog.contextvars.bound_contextvars(run=run_id, workflow=claim.workflow):
                     await self._work(claim, asked)
@@ -144,7 +147,7 @@ class Engine(Generic[Services]):
             waiting = f"code: no worker here knows {claim.workflow} version {claim.version}"
             raise Suspend(Release("waiting", waiting, due=claim.now + 60_000))
         event = await self._complete(claim) if claim.rehydrate else claim.event
-        result = await workflow.plan(run, self._services(run), event)
+        result = await workflow.plan(run, self._services(run, claim.rules), event)
         if run.failed:
             # The workflow went on after a refusal, as it should; but a run with a failed step is not green.
             raise NeedsOperator("; ".join(f"step {step}: {failure.error}" for step, failure in run.failed.items()))

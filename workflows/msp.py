@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from worker.run import Run
 from workflows.halopsa import Halo, HaloConnection
@@ -21,6 +22,11 @@ class Msp:
     policy: Policy
 
 
-def msp_for_run(connection: HaloConnection, policy: Policy) -> Callable[[Run], Msp]:
-    """Make what gives each run its MSP."""
-    return lambda run: Msp(connection.for_run(run), policy)
+def msp_for_run(connection: HaloConnection) -> Callable[[Run, str], Msp]:
+    """Make what gives each run its MSP, by the policy (JSON) that the run began with."""
+    return lambda run, rules: Msp(connection.for_run(run), _policy(rules))
+
+
+@lru_cache(maxsize=8)
+def _policy(rules: str) -> Policy:
+    return Policy.model_validate_json(rules)

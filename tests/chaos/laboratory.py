@@ -17,6 +17,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from tests.chaos.edges import LANDS_AFTER_MS, Course, Crash, EdgeConnection, Edges, EdgeTransport, doing
 from worker.assemble import DOORBELL, hydrate
+from worker.budget import Budget
 from worker.engine import Engine
 from worker.errors import StoreUnavailable
 from worker.events import Event
@@ -65,9 +66,11 @@ class LabWorker:
         self.engine = Engine(
             Journal(scripts),
             WORKFLOWS,
-            msp_for_run(self._halo, Policy()),
+            msp_for_run(self._halo),
             worker="lab",
             hydrate=hydrate,
+            rules=Policy().model_dump_json(),
+            budget=Budget(scripts),
             suspend_always=suspend_always,
         )
 

@@ -51,9 +51,10 @@ class Bench:
         self.engine: Engine[Msp] = Engine(
             Journal(scripts),
             WORKFLOWS,
-            msp_for_run(self.connection, Policy()),
+            msp_for_run(self.connection),
             worker="golden",
             hydrate=hydrate,
+            rules=Policy().model_dump_json(),
             suspend_always=suspend_always,
         )
 

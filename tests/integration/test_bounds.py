@@ -329,7 +329,8 @@ async def test_runs_of_the_demos_deal_stay_small(redis: Redis) -> None:
     engine = Engine(
         journal,
         WORKFLOWS,
-        msp_for_run(tenant.connection, Policy()),
+        msp_for_run(tenant.connection),
+        rules=Policy().model_dump_json(),
         worker="worker-1.example.com:4711",
         hydrate=as_it_is,
     )

@@ -364,3 +364,39 @@ async def test_an_error_between_steps_is_not_put_on_the_step_before(world: World
 
     steps = (await world.show(run))["steps"]
     assert [(step["id"], step["state"]) for step in steps] == [("first", "succeeded"), ("(between steps)", "failed")]
+
+
+async def test_a_run_keeps_the_rules_that_it_began_with(world: World) -> None:
+    seen: list[str] = []
+
+    async def note_rules_and_sleep(services: Services, event: Event) -> None:
+        seen.append(services.rules)
+        await services.run.sleep_until(f"the day of {event.id}", NOON + timedelta(days=500), "the day")
+
+    world.plan = note_rules_and_sleep
+    before, after = world.worker("worker-1", rules="old rules"), world.worker("worker-2", rules="new rules")
+    old = await world.receive("old")
+    await before.advance(old)
+    await world.later(days=500)
+    await after.advance(old)
+    await after.advance(await world.receive("new", client="other"))
+
+    assert seen == ["old rules", "old rules", "new rules"]
+
+
+async def test_a_run_from_before_rules_were_recorded_takes_the_present_ones(world: World) -> None:
+    seen: list[str] = []
+
+    async def note_rules_and_sleep(services: Services, _event: Event) -> None:
+        seen.append(services.rules)
+        await services.run.sleep_until("the day", NOON + timedelta(days=3), "the day")
+
+    world.plan = note_rules_and_sleep
+    run = await world.receive("a")
+    await world.engine.advance(run)
+    await world.later(days=3)
+    await world.worker("worker-2", rules="rules").advance(run)
+    await world.redis.delete(*await world.redis.keys("ph:rules:*"))
+    await world.worker("worker-2", rules="other rules").advance(await world.receive("b"))
+
+    assert seen == ["", "rules", "other rules"]

@@ -46,6 +46,7 @@ class Services:
     outside: Outside
     plan: Callable[["Services", Event], Awaitable[Any]]
     stand_still: Callable[[], Awaitable[None]]
+    rules: str
 
 
 async def write(services: Services, what: str) -> str:
@@ -80,13 +81,14 @@ class World:
         self.inbox = Inbox(self.journal, self.reader, self.workflows, self._hydrate)
         self.engine = self.worker("worker-1")
 
-    def worker(self, name: str, *, suspend_always: bool = False) -> Engine[Services]:
+    def worker(self, name: str, *, rules: str = "", suspend_always: bool = False) -> Engine[Services]:
         return Engine(
             self.journal,
             self.workflows,
             self._services,
             worker=name,
             hydrate=self._hydrate,
+            rules=rules,
             suspend_always=suspend_always,
         )
 
@@ -114,8 +116,8 @@ class World:
     async def _hydrate(self, event: Event) -> Event:
         return self.completed.get(event.id, event)
 
-    def _services(self, run: Run) -> Services:
-        return Services(run, self.outside, self.plan, self._stand_still)
+    def _services(self, run: Run, rules: str) -> Services:
+        return Services(run, self.outside, self.plan, self._stand_still, rules)
 
     async def _stand_still(self) -> None:
         """What happens while the process of a worker does not run."""

@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -129,13 +130,25 @@ class Journal:
             "postpone", event_id, "failed" if due is None else "received", due or 0, shorten(error)
         )
 
-    async def claim(self, run_id: str, claim_id: str, worker: str) -> Claim | None:
-        """Take a run; None where it is ended, owned, not due or not first in its client's queue."""
-        answer = await self._scripts.call("claim", run_id, claim_id, self.lease_ms, worker)
+    async def claim(self, run_id: str, claim_id: str, worker: str, *, rules: str = "") -> Claim | None:
+        """Take a run; None where it is ended, owned, not due or not first in its client's queue.
+
+        Args:
+            run_id: the run.
+            claim_id: tells this claim from others.
+            worker: who takes it.
+            rules: the rules for a run that begins now, as text; a run keeps those that it began with.
+        """
+        digest = _digest(rules)
+        argv = (run_id, claim_id, self.lease_ms, worker, digest)
+        answer = await self._scripts.call("claim", *argv)
+        if answer[0] == "rules":
+            await self._scripts.call("keep_rules", digest, rules)
+            answer = await self._scripts.call("claim", *argv)
         if answer[0] != "claimed":
             return None
-        _, now, run, event = answer
-        return read_claim(run_id, now, _pairs(run), _pairs(event))
+        _, now, run, event, recorded = answer
+        return read_claim(run_id, now, _pairs(run), _pairs(event), rules=recorded or rules)
 
     async def intent(self, claim: Claim, step: str, budget_ms: int) -> tuple[str, str]:
         """Announce a write.
@@ -235,6 +248,11 @@ def _owned(answer: str) -> str:
 
 def _pairs(flat: Sequence[str]) -> dict[str, str]:
     return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+@lru_cache(maxsize=8)
+def _digest(rules: str) -> str:
+    return hashlib.sha256(rules.encode()).hexdigest() if rules else ""
 
 
 def _ms(moment: datetime) -> int:

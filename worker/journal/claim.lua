@@ -1,7 +1,8 @@
 -- Take a run for one slice of work, if it is due, free and first in its client's queue.
--- ARGV: run id, claim id, lease (ms), worker
--- Returns {'claimed', now, run hash, event hash} or {why not}
-local id, claim, lease_ms, worker = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
+-- ARGV: run id, claim id, lease (ms), worker, the digest of this worker's rules or ''
+-- Returns {'claimed', now, run hash, event hash, the rules that the run began with or '' if they are this worker's}, or
+--         {why not}; 'rules' = these must be stored first
+local id, claim, lease_ms, worker, rules = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5]
 local run = run_key(id)
 local state, token, fence, lease, due, away, occurred, workflow, cancel =
   unpack(redis.call('HMGET', run, 'state', 'token', 'fence', 'lease', 'due', 'away', 'occurred', 'workflow', 'cancel'))
@@ -10,9 +11,16 @@ if ENDED[state] then return { 'ended' } end
 local now = now_ms()
 lease = tonumber(lease or '0')
 
+local function recorded_rules()
+  local recorded = redis.call('HGET', run, 'rules')
+  if not recorded or recorded == rules then return '' end
+  redis.call('PEXPIRE', rules_key(recorded), RULES_KEPT_MS)
+  return redis.call('GET', rules_key(recorded)) or ''
+end
+
 local function answer()
   local event = redis.call('HGET', run, 'event')
-  return { 'claimed', now, redis.call('HGETALL', run), redis.call('HGETALL', event_key(event)) }
+  return { 'claimed', now, redis.call('HGETALL', run), redis.call('HGETALL', event_key(event)), recorded_rules() }
 end
 
 -- The same claim again: the store's client repeated the command because the first answer was lost.
@@ -31,6 +39,8 @@ if pause then
   attend('run/' .. id, now + LOOK_AGAIN_MS)
   return { 'paused' }
 end
+
+if rules ~= '' and redis.call('PEXPIRE', rules_key(rules), RULES_KEPT_MS) == 0 then return { 'rules' } end
 
 local keys = keys_of(run)
 if away then -- it gave its place back for a wait and comes in again by the time of its event
@@ -56,6 +66,7 @@ if lease > 0 then -- its last worker neither finished nor released it
 end
 fence = redis.call('HINCRBY', run, 'fence', 1)
 redis.call('HSETNX', run, 'started', now)
+if rules ~= '' then redis.call('HSETNX', run, 'rules', rules) end
 if redis.call('HGET', run, 'wrote') ~= '1' then -- one that wrote before a wait did not come late
   local newer = newer_run(keys, occurred)
   if newer and redis.call('HSET', run, 'newer', newer) == 1 then

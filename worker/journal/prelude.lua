@@ -12,6 +12,7 @@ local ALERTS_KEPT = 1000
 local HISTORY_KEPT = 200
 local LATEST_KEPT_MS = 400 * 24 * 3600 * 1000
 local AT_WORK_KEPT_MS = 3600 * 1000 -- longer than any worker has a run in its hands in one go
+local RULES_KEPT_MS = 400 * 24 * 3600 * 1000 -- since a run that has these rules, or a worker, was last at work
 local FACT_KEPT_MS = 400 * 24 * 3600 * 1000 -- after the end: longer than any run is kept
 
 local function now_ms()
@@ -20,6 +21,7 @@ end
 
 local function event_key(id) return 'ph:event:' .. id end
 local function run_key(id) return 'ph:run:' .. id end
+local function rules_key(digest) return 'ph:rules:' .. digest end
 local function queue_key(name) return 'ph:queue:' .. name end
 
 -- Wake a worker for "event/<id>" or "run/<id>" at a time (ms). A lost, doubled or late ring is harmless.

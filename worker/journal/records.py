@@ -83,6 +83,7 @@ class Claim:
         newer: a run of a later event that had written to the client before this one, which came late.
         rehydrate: whether the event is to be completed anew, after a retry by hand.
         requests: how many requests it has sent so far out of the request budget.
+        rules: the rules that it began with, as text.
         need: how many requests it was refused when it last asked for some; 0 = none since.
         answers: what persons decided, and events that came, by the step that waits for them.
         intents: steps that were about to write, with the time (ms) until which the old call may still land; 0 if
@@ -103,6 +104,7 @@ class Claim:
     holds: bool
     newer: str | None
     rehydrate: bool
+    rules: str
     requests: int
     need: int
     keys: list[str]
@@ -112,7 +114,7 @@ class Claim:
     answers: dict[str, dict[str, Any]]
 
 
-def read_claim(run_id: str, now: int, run: Hash, event: Hash) -> Claim:
+def read_claim(run_id: str, now: int, run: Hash, event: Hash, *, rules: str) -> Claim:
     """Read what the claim script returned."""
     return Claim(
         run=run_id,
@@ -129,6 +131,7 @@ def read_claim(run_id: str, now: int, run: Hash, event: Hash) -> Claim:
         holds=run.get("holds") == "1",
         newer=run.get("newer"),
         rehydrate="rehydrate" in run,
+        rules=rules,
         requests=int(run.get("requests", "0")),
         need=int(run.get("need", "0")),
         keys=json.loads(run["keys"]),
