@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from worker.cli import doctor, events, policy, runs, sandbox, serving, trigger, verbs
+from worker.cli import doctor, events, plan, policy, report, runs, sandbox, serving, trigger, verbs
 from worker.embedded import EmbeddedValkeyError
 from worker.errors import StoreUnavailable
 from worker.serve import PortInUse
@@ -28,6 +28,8 @@ app.command("sandbox")(sandbox.sandbox)
 app.command("demo")(serving.demo)
 app.command("trigger")(trigger.trigger)
 app.command("doctor")(doctor.doctor)
+runs.app.command("plan")(plan.plan)
+runs.app.command("report")(report.report)
 runs.app.command("retry")(verbs.retry)
 runs.app.command("skip")(verbs.skip)
 runs.app.command("mark-done")(verbs.mark_done)

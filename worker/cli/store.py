@@ -33,6 +33,16 @@ def with_store(work: Callable[[Store], Awaitable[T]]) -> T:
 
 
 @asynccontextmanager
+async def store_if_any(found: Settings) -> AsyncIterator[Store | None]:
+    """Open the store, where there is one yet."""
+    if found.redis_url is None and not (found.data_dir / "valkey.json").exists():
+        yield None
+        return
+    async with store_of(found) as store:
+        yield store
+
+
+@asynccontextmanager
 async def store_of(found: Settings) -> AsyncIterator[Store]:
     """Open the store; an idle data directory's Valkey is started for the time."""
     if found.redis_url is not None:

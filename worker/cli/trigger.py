@@ -12,6 +12,7 @@ import typer
 
 from worker.assemble import Store, inbox_of
 from worker.cli.output import Format, Output, show_json, stop
+from worker.cli.plan import plan_event
 from worker.cli.runs import exit_code, show_runs, wait_for
 from worker.cli.store import with_store
 from worker.events import Event, canonical_event, read_json
@@ -27,10 +28,13 @@ def trigger(
     ],
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the runs it starts have ended.")] = False,
     timeout: Annotated[float, typer.Option(help="Seconds to wait at most.")] = 300,
+    plan: Annotated[bool, typer.Option("--plan", help="Only show what would be written; nothing is.")] = False,
     output: Output = Format.TABLE,
 ) -> None:
     """Hand in a canonical event, as a webhook would."""
     event = _read(file)
+    if plan:
+        plan_event(event, output)
     if not wait:
         _report_receipt(*with_store(lambda store: _hand_in(store, event)), output)
         return

@@ -79,12 +79,14 @@ def cancel(run_id: RunId, reason: Reason = "", yes: Yes = False, output: Output 
 def approve(
     run_id: RunId,
     answer: Annotated[str, typer.Option(help="What the run asks for beside the yes, as JSON.")] = "null",
+    use: Annotated[int | None, typer.Option(help="The run asks which client is meant: this one, by its id.")] = None,
+    create_new: Annotated[bool, typer.Option("--create-new", help="It is none of those: make a new one.")] = False,
     reason: Reason = "",
     yes: Yes = False,
     output: Output = Format.TABLE,
 ) -> None:
     """Say yes to what a run asks."""
-    value = _json(answer, "--answer")
+    value = _answer(answer, use, create_new=create_new)
     _confirm(yes, f"Approve what run {run_id} asks?")
     _act(
         run_id,
@@ -188,6 +190,14 @@ def _report(results: list[dict[str, str]], done: str, output: Format) -> None:
             typer.echo(result["problem"] or f"{result['id']}: {done}")
     if any(result["problem"] for result in results):
         raise typer.Exit(1)
+
+
+def _answer(answer: str, use: int | None, *, create_new: bool) -> Any:
+    if (answer != "null") + (use is not None) + create_new > 1:
+        stop("give one of --answer, --use and --create-new", 2)
+    if use is not None:
+        return {"use": use}
+    return {"create_new": True} if create_new else _json(answer, "--answer")
 
 
 def _by(reason: str) -> Operator:
