@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from worker.run import Run
+from worker.run import Guard, Run
 from workflows.halopsa import Halo, HaloConnection
+from workflows.halopsa.dryrun import PlannedWrite
 from workflows.policy import Policy
 
 
@@ -25,6 +26,18 @@ class Msp:
 def msp_for_run(connection: HaloConnection) -> Callable[[Run, str], Msp]:
     """Make what gives each run its MSP, by the policy (JSON) that the run began with."""
     return lambda run, rules: Msp(connection.for_run(run), _policy(rules))
+
+
+def msp_for_plan(connection: HaloConnection, policy: Policy, guard: Guard, note: Callable[[PlannedWrite], None]) -> Msp:
+    """Give a plan its MSP: one that cannot be written to.
+
+    Args:
+        connection: the way to HaloPSA.
+        policy: the rules.
+        guard: stands before the reads.
+        note: is told each write that would be made.
+    """
+    return Msp(connection.for_plan(guard, note), policy)
 
 
 @lru_cache(maxsize=8)
