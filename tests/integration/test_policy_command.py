@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.integration.processes import Halo, Process, look_alike, parhelion
@@ -113,3 +114,10 @@ async def test_names_are_looked_up_in_halopsa(halo: Halo, write: Write) -> None:
     }
     assert "did you mean 'Closed'?" in problems["churn_client.closed_status"]
     assert "did you mean 'Vendor'?" in problems["clients.types.Vendor"]
+
+
+async def test_a_halopsa_that_does_not_answer_is_said(write: Write) -> None:
+    code, answer, _ = await ask("check", write(""), Halo("http://127.0.0.1:9", httpx.AsyncClient()))
+
+    assert code == 1
+    assert "cannot be asked now" in answer["problems"][0]["problem"]

@@ -217,3 +217,8 @@ def test_a_kind_of_deal_keeps_its_defaults_where_the_file_says_something_else() 
     deals = parse_policy('[deals.project]\nsla = "Standard"\n').deals
 
     assert (deals.project.contract, deals.renewal.contract) == ("none", "create")
+
+
+def test_a_billing_period_needs_halopsas_number() -> None:
+    with pytest.raises(BadPolicy, match=r"^deals.new.billing_period: must be one of the words"):
+        parse_policy('[deals.new]\nbilling_period = "weekly"\n')

@@ -2,19 +2,18 @@
 
 import asyncio
 import json
-import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from contextlib import AsyncExitStack
 from typing import Any, Final
 
 import typer
 
-from worker.assemble import halo_connection
+from worker.assemble import budget_of, halo_connection, policy_of
 from worker.budget import WaitingGuard
 from worker.cli.output import Format, Output, show_json, show_list
-from worker.cli.store import settings
+from worker.cli.store import settings, store_of
 from worker.errors import RetryLater
-from worker.settings import PREFIX, BadSettings, Settings
+from worker.settings import PREFIX, Settings
 from workflows.policy import Policy
 from workflows.policy.file import DEFAULT_FILE, BadPolicy, Problem, key_path, load_policy
 from workflows.policy.parts import Section
@@ -30,63 +29,64 @@ app = typer.Typer(no_args_is_help=True, help="Look at the business policy (parhe
 @app.command()
 def show(output: Output = Format.TABLE) -> None:
     """Show the policy that is in force, and which of it the file says."""
-    try:
-        policy = load_policy(_named_file())
-    except BadPolicy as error:
-        raise BadSettings([f"{_named_file() or DEFAULT_FILE}: {problem}" for problem in error.problems]) from None
+    found = settings(default_level="WARNING")
+    policy = policy_of(found)
     rows = [{"key": key_path(path), "value": value, "from": source} for path, value, source in _keys(policy)]
     if output is Format.JSON:
         from_file = [row["key"] for row in rows if row["from"] == "file"]
-        show_json({"file": _file(), "policy": policy.model_dump(mode="json"), "from_file": from_file})
-        return
-    show_list([{**row, "value": json.dumps(row["value"], ensure_ascii=False)} for row in rows], COLUMNS, output)
+        show_json({"file": _file(found), "policy": policy.model_dump(mode="json"), "from_file": from_file})
+    else:
+        show_list([{**row, "value": json.dumps(row["value"], ensure_ascii=False)} for row in rows], COLUMNS, output)
 
 
 @app.command()
 def check(output: Output = Format.TABLE) -> None:
     """Check the file, and the names in it against HaloPSA where that is configured.
 
-    Exit code 1 if HaloPSA does not have a name, 2 if the file is not valid.
+    Exit code 1 if HaloPSA does not have a name or cannot be asked, 2 if the file is not valid.
     """
     found = settings(default_level="WARNING")
     problems: Sequence[Problem]
     try:
-        policy = load_policy(_named_file())
+        policy = load_policy(found.config)
     except BadPolicy as error:
         problems, looked_up, code = error.problems, False, 2
     else:
         looked_up = not found.missing_for_work()
         problems = asyncio.run(_look_up(found, policy)) if looked_up else []
         code = 1 if problems else 0
-    rows = [{"key": problem.key, "problem": problem.text} for problem in problems]
-    if output is Format.JSON:
-        show_json({"file": _file(), "looked_up": looked_up, "problems": rows})
-    elif rows:
-        show_list(rows, ("key", "problem"), output)
-    else:
-        typer.echo(f"{_file() or 'The defaults'}: {'all names are in HaloPSA' if looked_up else NOT_LOOKED_UP}")
+    _report(found, problems, output, looked_up=looked_up)
     raise typer.Exit(code)
 
 
-def _named_file() -> Path | None:
-    named = os.environ.get(f"{PREFIX}CONFIG")
-    return Path(named) if named else None
-
-
-def _file() -> str | None:
-    """Name the file that is read; None where there is none."""
-    named = _named_file() or DEFAULT_FILE
-    return str(named) if named.exists() else None
+def _report(found: Settings, problems: Sequence[Problem], output: Format, *, looked_up: bool) -> None:
+    rows = [{"key": problem.key, "problem": problem.text} for problem in problems]
+    if output is Format.JSON:
+        show_json({"file": _file(found), "looked_up": looked_up, "problems": rows})
+    elif rows:
+        show_list(rows, ("key", "problem"), output)
+    else:
+        verdict = "valid, and HaloPSA has all its names" if looked_up else NOT_LOOKED_UP
+        typer.echo(f"{_file(found) or 'The defaults'}: {verdict}")
 
 
 async def _look_up(found: Settings, policy: Policy) -> list[Problem]:
-    connection = halo_connection(found, policy)
-    try:
-        return await resolve(connection.for_run(WaitingGuard(None, bulk=False)), policy)
-    except RetryLater as error:
-        return [Problem("", f"HaloPSA cannot be asked now: {error.reason}")]
-    finally:
-        await connection.aclose()
+    async with AsyncExitStack() as stack:
+        budget = None
+        if found.redis_url is not None or (found.data_dir / "valkey.json").exists():
+            budget = budget_of(found, await stack.enter_async_context(store_of(found)))
+        connection = halo_connection(found, policy)
+        stack.push_async_callback(connection.aclose)
+        try:
+            return await resolve(connection.for_run(WaitingGuard(budget, bulk=False)), policy)
+        except RetryLater as error:
+            return [Problem("", f"HaloPSA cannot be asked now: {error.reason}")]
+
+
+def _file(found: Settings) -> str | None:
+    """Name the file that is read; None where there is none."""
+    file = found.config or DEFAULT_FILE
+    return str(file) if file.exists() else None
 
 
 def _keys(section: Section, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any, str]]:

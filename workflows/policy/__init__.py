@@ -4,11 +4,11 @@ from datetime import UTC, tzinfo
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from workflows.policy.changes import DealReopened, DepartContact, OnboardContact, ReactivateClient, UpdateClient
 from workflows.policy.churn import ChurnClient
-from workflows.policy.onboarding import Deals, OnboardClient
+from workflows.policy.onboarding import DealKind, Deals, OnboardClient
 from workflows.policy.parts import ListedAs, Section, Text
 from workflows.policy.quality import DataQuality
 from workflows.policy.sources import Source, SourceName
@@ -72,6 +72,13 @@ class Policy(Section):
     reactivate_client: ReactivateClient = ReactivateClient()
     data_quality: DataQuality = DataQuality()
     sources: dict[SourceName, Source] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _billing_periods_are_known(self) -> "Policy":
+        for name, kind in self.deals:
+            if isinstance(kind, DealKind) and kind.billing_period not in (None, *self.halopsa.billing_periods):
+                raise ValueError(f"deals.{name}.billing_period: must be one of the words of halopsa.billing_periods")
+        return self
 
     @property
     def zone(self) -> tzinfo:

@@ -80,7 +80,7 @@ class Halopsa(Section):
     @classmethod
     def _four_lines(cls, lines: tuple[AddressPart, ...] | None) -> tuple[AddressPart, ...] | None:
         held = [line for line in lines or () if line]
-        if lines and (len(lines) != ADDRESS_LINES or len(held) != len(set(held)) or "line1" not in held):
+        if lines is not None and (len(lines) != ADDRESS_LINES or len(held) != len(set(held)) or "line1" not in held):
             raise ValueError("must say what the four lines hold, line1 among it and nothing twice")
         return lines
 
