@@ -13,10 +13,11 @@ from workflows.halopsa import Halo, HaloConnection
 from workflows.msp import Msp
 from workflows.policy import Policy
 from workflows.registry import WORKFLOWS
-from workflows.sandbox import Sandbox, sandbox_app
+from workflows.sandbox import Faults, Sandbox, sandbox_app
 from workflows.sandbox.halopsa.dialects import DialectName
 
 MAX_CLAIMS = 20
+DAYS = {"good day": Faults, "everything unpleasant": Faults.unpleasant}
 
 
 class Crash(BaseException):
@@ -108,6 +109,7 @@ class Tenant:
         self.sandbox = sandbox or Sandbox(clock=fixed_clock, dialect=dialect)
         self.dialect = self.sandbox.dialect
         self.settings = {"dialect": self.dialect, **settings}
+        self.policy = Policy()
         self.wire = Wire(self.sandbox)
         self.restart()
 
@@ -134,24 +136,28 @@ class Tenant:
         return self.connection.for_run(MemoryRun(notebook or Notebook()))
 
     async def claim(self, event: Event, notebook: Notebook) -> Any:
-        """Let the event's workflow go as far as it gets in one claim."""
+        """Claim a run again and again, after trouble and after a crash, until it ends or sleeps."""
         (workflow,) = [workflow for workflow in WORKFLOWS if workflow.on == event.type]
-        run = MemoryRun(notebook)
-        return await workflow.plan(run, Msp(self.connection.for_run(run), Policy()), event)
-
-    async def finish(self, event: Event, notebook: Notebook | None = None) -> Any:
-        """Claim a run again and again until it ends: after trouble, after a crash, and when its date has come."""
-        notebook = notebook or Notebook()
         for _ in range(MAX_CLAIMS):
+            run = MemoryRun(notebook)
             try:
-                return await self.claim(event, notebook)
+                return await workflow.plan(run, Msp(self.connection.for_run(run), self.policy), event)
             except RetryLater:
                 pass
             except Crash:
                 self.restart()
-            except Asleep:
-                notebook.clock = max(when for when, _ in notebook.waits.values())
         raise AssertionError(f"the run did not end within {MAX_CLAIMS} claims")
+
+    async def finish(self, event: Event, notebook: Notebook | None = None) -> Any:
+        """Let a run end; when it waits for a date, that date comes."""
+        notebook = notebook or Notebook()
+        while True:
+            try:
+                return await self.claim(event, notebook)
+            except Asleep:
+                woken = max((when for when, _ in notebook.waits.values()), default=notebook.clock)
+                assert woken > notebook.clock, notebook.questions
+                notebook.clock = woken
 
     def rows(self, entity: str, **same: Any) -> list[dict[str, Any]]:
         """Records of the sandbox that have these values."""

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.tenant import Tenant
+from tests.tenant import Tenant, fixed_clock
+from workflows.sandbox import Faults, Sandbox
 from workflows.sandbox.halopsa.dialects import DialectName
 
 
@@ -16,8 +17,14 @@ def dialect(request: pytest.FixtureRequest) -> DialectName:
 
 
 @pytest.fixture
-def tenant(dialect: DialectName) -> Tenant:
-    return Tenant(dialect=dialect)
+def faults() -> Faults:
+    """HaloPSA on a good day; a module may try others."""
+    return Faults()
+
+
+@pytest.fixture
+def tenant(dialect: DialectName, faults: Faults) -> Tenant:
+    return Tenant(Sandbox(clock=fixed_clock, dialect=dialect, faults=faults))
 
 
 @pytest.fixture

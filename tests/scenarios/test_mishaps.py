@@ -6,6 +6,7 @@ import pytest
 
 from tests.memory_run import Notebook
 from tests.tenant import AFTER, BEFORE, Tenant, event
+from workflows.sandbox import Faults
 from workflows.sandbox.halopsa.dialects import DialectName
 
 KINDS = (*BEFORE, *AFTER)
@@ -82,6 +83,20 @@ async def test_a_mishap_with_every_write_changes_nothing(plan: str, deal: dict[s
     assert tenant.picture() == clean.picture()
 
 
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("plan", PLANS)
+async def test_a_day_on_which_everything_is_unpleasant_changes_nothing(
+    plan: str, seed: int, deal: dict[str, Any], dialect: DialectName
+) -> None:
+    clean, wish = await PLANS[plan](deal, dialect)
+    await clean.finish(wish)
+    tenant, wish = await PLANS[plan](deal, dialect)
+    tenant.sandbox.faults = Faults.unpleasant(seed=seed)
+    await tenant.finish(wish)
+
+    assert tenant.picture() == clean.picture()
+
+
 def in_use(tenant: Tenant, entity: str, **same: Any) -> list[dict[str, Any]]:
     """Records that count: not inactive, and no site's General User."""
     rows = tenant.rows(entity, **same)
@@ -117,7 +132,7 @@ async def test_a_write_that_lands_late_leaves_one_record_in_use(deal: dict[str, 
         # The retired double does not stand in the way of the client's next deal, nor of its churn.
         again = await tenant.finish(event("deal.won", deal | {"deal": {"id": "D-2"}}), Notebook())
         assert again.client_id == late.client_id
-        await tenant.finish(event("client.churned", {"client": {"id": "C-77"}}), Notebook())
+        await tenant.finish(event("client.churned", LEAVES), Notebook())
 
 
 async def test_two_clients_of_this_run_are_no_riddle(deal: dict[str, Any], dialect: DialectName) -> None:

@@ -6,11 +6,16 @@ from typing import Any
 import pytest
 
 from tests.memory_run import Notebook
-from tests.tenant import Tenant, event
+from tests.tenant import DAYS, Tenant, event
 from worker.errors import NeedsOperator
 from workflows.canonical import InvalidEvent
 from workflows.ensure import term_end
 from workflows.sandbox import Faults, Sandbox
+
+
+@pytest.fixture(params=DAYS)
+def faults(request: pytest.FixtureRequest) -> Faults:
+    return DAYS[request.param]()
 
 
 def acme(tenant: Tenant) -> dict[str, Any]:
