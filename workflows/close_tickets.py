@@ -12,12 +12,12 @@ from pydantic import BaseModel
 
 from worker.errors import NeedsOperator
 from worker.run import Run
+from workflows.closing_rules import ClosingRules
 from workflows.ensure import Ensured, Skippable
 from workflows.halopsa import Halo, HaloNotFound, HaloRefused
 from workflows.halopsa.dialects import UNASSIGNED_AGENT_ID
 from workflows.halopsa.models import Ticket
-from workflows.open_tickets import BATCH, CHUNK, OpenTicket, closed_status_id, in_chunks, open_tickets
-from workflows.policy import ChurnClient
+from workflows.open_tickets import BATCH, CHUNK, OpenTicket, in_chunks, open_tickets
 
 MAX_ROUNDS: Final = 50
 """Rounds of reading and closing at most: tickets that come faster than they are closed must not keep a run for ever."""
@@ -32,13 +32,13 @@ class Closing:
         client_id: whose tickets they are.
         reason: for the action on each ticket.
         mark: tells this run's actions from all others.
-        policy: the status that closes and the outcome of the action.
+        rules: what closing takes in this tenant.
     """
 
     client_id: int
     reason: str
     mark: str
-    policy: ChurnClient
+    rules: ClosingRules
 
 
 class Tried(BaseModel):
@@ -191,8 +191,8 @@ async def look_again(halo: Halo, closing: Closing, tried: Sequence[int]) -> Stil
         closing: whose tickets.
         tried: ids of those that were tried one by one.
     """
-    found = await open_tickets(halo, closing.client_id, closing.policy.closed_status)
-    fresh = [ticket for ticket in found if ticket.id not in tried]
+    found = await open_tickets(halo, closing.client_id, closing.rules)
+    fresh = [one for one in found if one.id not in tried and one.type_id not in closing.rules.keep_type_ids]
     return StillOpen(fresh=fresh[:BATCH], tried=[ticket for ticket in found if ticket.id in tried])
 
 
@@ -231,14 +231,13 @@ async def close_noted(halo: Halo, tickets: Sequence[OpenTicket], closing: Closin
         The ids of those that HaloPSA does not show as open; None in place of a result sends them one by one.
     """
     missing = await _still_open(halo, tickets, closing) if halo.in_doubt else list(tickets)
-    closed_id = await closed_status_id(halo, closing.policy.closed_status)
     try:
         changes = {ticket.id: await _closing_change(halo, ticket, closing) for ticket in missing}
         shown = await halo.tickets.update_many(changes) if changes else {}
     except HaloRefused:
         left = await _still_open(halo, missing, closing)
     else:
-        left = [one for one in missing if one.id in shown and _shown_open(shown[one.id], closed_id)]
+        left = [one for one in missing if one.id in shown and _shown_open(shown[one.id], closing)]
     return [ticket.id for ticket in tickets if ticket not in left]
 
 
@@ -253,9 +252,6 @@ async def close_ticket(halo: Halo, ticket: OpenTicket, closing: Closing, *, note
 
     Returns:
         What became of it: a refusal is a result, so that it is not run into again whenever the run goes on.
-
-    Raises:
-        NeedsOperator: there is no such status.
     """
     if halo.in_doubt:
         if await _needs_no_closing(halo, ticket, closing):
@@ -292,15 +288,15 @@ async def close_refused(halo: Halo, refused: Sequence[OpenTicket], closing: Clos
     return Ensured(id=closing.client_id)
 
 
-def _shown_open(ticket: Ticket, closed_id: int) -> bool:
-    return bool(ticket.status_id) and ticket.status_id != closed_id and not ticket.closed
+def _shown_open(ticket: Ticket, closing: Closing) -> bool:
+    return bool(ticket.status_id) and closing.rules.is_open(ticket)
 
 
 def _action(ticket: OpenTicket, closing: Closing) -> dict[str, Any]:
     return {
         "ticket_id": ticket.id,
         "note": f"{closing.reason}\n{closing.mark}",
-        "outcome_id": closing.policy.note_outcome_id,
+        "outcome_id": closing.rules.outcome_id,
         "hidden": True,
         "send_email": False,
         "skip_rules": True,
@@ -314,18 +310,18 @@ async def _closing_change(halo: Halo, ticket: OpenTicket, closing: Closing) -> d
     """
     unassigned = ticket.agent_id in (0, UNASSIGNED_AGENT_ID)
     return {
-        "status_id": await closed_status_id(halo, closing.policy.closed_status),
+        **closing.rules.closing(ticket.type_id),
         "type_id": ticket.type_id,
         "client_id": closing.client_id,
-        "agent_id": await _closer(halo) if unassigned else None,
+        "agent_id": await _closer(halo, closing.rules) if unassigned else None,
         "skip_rules": True,
     }
 
 
-async def _closer(halo: Halo) -> int | None:
+async def _closer(halo: Halo, rules: ClosingRules) -> int | None:
     """Say who closes what nobody is assigned to; None leaves it to HaloPSA, which then says what it misses."""
-    if halo.closer_agent_id is not None:
-        return halo.closer_agent_id
+    if known := halo.closer_agent_id or rules.closer_agent_id:
+        return known
     try:
         agents = await halo.signed_in.find()
     except HaloRefused:
@@ -344,7 +340,7 @@ async def _noted(halo: Halo, tickets: Sequence[OpenTicket], closing: Closing) ->
 
 async def _still_open(halo: Halo, tickets: Sequence[OpenTicket], closing: Closing) -> list[OpenTicket]:
     """Look which of the tickets are open, by the list of all that the client has open."""
-    found = {ticket.id for ticket in await open_tickets(halo, closing.client_id, closing.policy.closed_status)}
+    found = {ticket.id for ticket in await open_tickets(halo, closing.client_id, closing.rules)}
     return [ticket for ticket in tickets if ticket.id in found]
 
 

@@ -1,42 +1,31 @@
 """Ending the contracts of a client that leaves on its last service day."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 
-from worker.run import Run
+from workflows.attempts import Attempts
 from workflows.ensure import Ensured, Skippable
-from workflows.halopsa import Halo, HaloRefused
+from workflows.halopsa import Halo
 from workflows.halopsa.models import Contract
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """What became of the contracts.
+async def end_contracts(
+    attempts: Attempts, halo: Halo, contracts: Sequence[Contract], last_day: date
+) -> tuple[list[int], list[int]]:
+    """End those contracts that would go on.
 
-    Attributes:
-        ids: those that end.
-        skipped: those that an operator left out.
-        refused: what HaloPSA said, by contract.
+    Returns:
+        The ids of those that end, and of those that an operator left out.
     """
-
-    ids: list[int]
-    skipped: list[int]
-    refused: dict[int, str]
-
-
-async def end_contracts(run: Run, halo: Halo, contracts: Sequence[Contract], last_day: date) -> Ended:
-    """End those contracts that would go on; a refused one holds up nothing else."""
-    ended = Ended([], [], {})
+    ended, left_out = [], []
     for contract in contracts:
-        if not (runs_past(contract, last_day) or may_roll(contract)):
-            continue
-        try:
-            done = await run.step(f"contract:{contract.id}", end_contract, halo, contract, last_day)
-            (ended.ids if done else ended.skipped).append(contract.id)
-        except HaloRefused as refusal:
-            ended.refused[contract.id] = refusal.what
-    return ended
+        if runs_past(contract, last_day) or may_roll(contract):
+            step = f"contract:{contract.id}"
+            if await attempts.step(step, end_contract, halo, contract, last_day):
+                ended.append(contract.id)
+            elif step in attempts.skipped:
+                left_out.append(contract.id)
+    return ended, left_out
 
 
 async def end_contract(halo: Halo, contract: Contract, last_day: date) -> Skippable:

@@ -4,10 +4,11 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Final, NamedTuple
 
-from worker.errors import NeedsOperator
-from workflows.ensure import named
+from workflows.closing_rules import ClosingRules, closed_status_id
 from workflows.halopsa import Halo
 from workflows.halopsa.models import Ticket
+
+__all__ = ["BATCH", "CHUNK", "OpenTicket", "children_first", "closed_status_id", "in_chunks", "open_tickets"]
 
 CHUNK: Final = 50
 """Tickets in one request: HaloPSA must be able to close them all within the budget of a bulk call."""
@@ -24,39 +25,10 @@ class OpenTicket(NamedTuple):
     parent_id: int
 
 
-async def open_tickets(halo: Halo, client_id: int, closed_status: int | str) -> list[OpenTicket]:
-    """Read the open tickets of a client, children before their parents.
-
-    HaloPSA's word that a ticket has been closed counts, and so does the status that closes, as rows may lack either.
-
-    Args:
-        halo: HaloPSA.
-        client_id: whose tickets.
-        closed_status: id or name of the status that closes.
-
-    Raises:
-        NeedsOperator: there is no such status.
-    """
-    closed = await closed_status_id(halo, closed_status)
+async def open_tickets(halo: Halo, client_id: int, rules: ClosingRules) -> list[OpenTicket]:
+    """Read the open tickets of a client, children before their parents."""
     found = await halo.tickets.find(client_id=client_id)
-    return children_first([_shortened(ticket) for ticket in found if not (ticket.closed or ticket.status_id == closed)])
-
-
-async def closed_status_id(halo: Halo, wanted: int | str) -> int:
-    """Find the status that closes tickets.
-
-    Raises:
-        NeedsOperator: there is no such status.
-    """
-    if isinstance(wanted, int):
-        return wanted
-    status = named(await halo.statuses.find(), wanted)
-    if status is None:
-        raise NeedsOperator(
-            f"HaloPSA has no ticket status {wanted!r}.",
-            mend="name the status that closes tickets in the policy, then retry the run.",
-        )
-    return status.id
+    return children_first([_shortened(ticket) for ticket in found if rules.is_open(ticket)])
 
 
 def children_first(tickets: Sequence[OpenTicket]) -> list[OpenTicket]:

@@ -2,54 +2,62 @@
 
 from pydantic import BaseModel, Field
 
+from workflows.closing_rules import ClosingRules
 from workflows.halopsa import Halo, HaloForbidden, HaloNotFound
 from workflows.halopsa.collection import Collection
 from workflows.halopsa.models import Contract, R, RecurringInvoice
 from workflows.open_tickets import BATCH, OpenTicket, open_tickets
-from workflows.policy import ChurnClient
 
 
 class Snapshot(BaseModel):
     """What a client has in HaloPSA that a churn touches or reports.
 
     Attributes:
-        tickets: the open ones in the order of closing; of very many only the first.
+        tickets: those to be closed, in that order; of very many only the first.
         more_tickets: how many there are beyond `tickets`.
+        kept_tickets: open ones of the types that are handed over.
         contracts: ended ones included.
         recurring_invoices: disabled ones included.
         asset_ids: those in use.
         contact_ids: those in use; not the General User.
+        portal_access: contact → HaloPSA's level of access to the portal, of those that have it.
         not_read: what could not be read, in HaloPSA's words.
     """
 
     tickets: list[OpenTicket]
     more_tickets: int = 0
+    kept_tickets: list[OpenTicket] = Field(default_factory=list)
     contracts: list[Contract]
     recurring_invoices: list[RecurringInvoice]
     asset_ids: list[int]
     contact_ids: list[int]
+    portal_access: dict[int, int] = Field(default_factory=dict)
     not_read: list[str] = Field(default_factory=list)
 
     @property
     def open_tickets(self) -> int:
         """How many tickets are open."""
-        return len(self.tickets) + self.more_tickets
+        return len(self.tickets) + self.more_tickets + len(self.kept_tickets)
 
 
-async def take_snapshot(halo: Halo, client_id: int, policy: ChurnClient) -> Snapshot:
+async def take_snapshot(halo: Halo, client_id: int, rules: ClosingRules) -> Snapshot:
     """Read what the client has: open tickets, contracts, recurring invoices, assets and contacts.
 
     What is only reported may be out of the API agent's sight.
     """
     not_read: list[str] = []
-    tickets = await open_tickets(halo, client_id, policy.closed_status)
+    found = await open_tickets(halo, client_id, rules)
+    tickets = [ticket for ticket in found if ticket.type_id not in rules.keep_type_ids]
+    contacts = await _if_allowed(halo.contacts, client_id, not_read)
     return Snapshot(
         tickets=tickets[:BATCH],
         more_tickets=len(tickets[BATCH:]),
+        kept_tickets=[ticket for ticket in found if ticket.type_id in rules.keep_type_ids],
         contracts=await halo.contracts.find(client_id=client_id),
         recurring_invoices=await _if_allowed(halo.recurring_invoices, client_id, not_read),
         asset_ids=[asset.id for asset in await _if_allowed(halo.assets, client_id, not_read) if asset.in_use],
-        contact_ids=[one.id for one in await _if_allowed(halo.contacts, client_id, not_read) if one.in_use],
+        contact_ids=[one.id for one in contacts if one.in_use],
+        portal_access={one.id: one.portal_access for one in contacts if one.portal_access},
         not_read=not_read,
     )
 

@@ -9,12 +9,17 @@ from tests.memory_run import Asleep, MemoryRun, Notebook
 from tests.tenant import Tenant, event
 from worker.errors import NeedsOperator, NotYet
 from workflows.canonical import InvalidEvent
-from workflows.churn_client import churn_client
-from workflows.halopsa import HaloConnection
+from workflows.churn_client import Churned, churn_client
 from workflows.msp import Msp
 from workflows.policy import ChurnClient, Policy
 
 LEAVES = {"client": {"id": "C-77"}, "last_service_day": "2026-12-31", "reason": "moved to another provider"}
+
+
+async def claim(tenant: Tenant, data: dict[str, Any], policy: Policy, notebook: Notebook | None = None) -> Churned:
+    """Let a churn go as far as it gets in one claim, by a policy."""
+    run = MemoryRun(notebook or Notebook())
+    return await churn_client(run, Msp(tenant.connection.for_run(run), policy), event("client.churned", data))
 
 
 @pytest.fixture
@@ -69,13 +74,8 @@ async def test_what_is_only_reported_may_be_out_of_the_agents_sight(tenant: Tena
     tenant.sandbox.faults.forbid = frozenset(
         {"GET /api/RecurringInvoice", "GET /api/Asset", "GET /api/Users", "POST /api/CRMNote", "GET /api/Agent/me"}
     )
-    tenant.connection = HaloConnection(
-        "http://halo.test",
-        client_id="parhelion",
-        client_secret="sandbox-secret",
-        closer_agent_id=5,
-        transport=tenant.wire,
-    )
+    tenant.settings["closer_agent_id"] = 5
+    tenant.restart()
 
     result = await tenant.finish(event("client.churned", LEAVES), notebook)
 
@@ -111,7 +111,8 @@ async def test_what_came_while_waiting_is_wound_down_too(tenant: Tenant, client_
 
 async def test_without_a_date_it_happens_now(tenant: Tenant, client_id: int) -> None:
     notebook = Notebook()
-    result = await tenant.claim(event("client.churned", {"client": {"name": "ACME corporation"}}), notebook)
+    policy = Policy(churn_client=ChurnClient(ask_before_term=False))
+    result = await claim(tenant, {"client": {"id": "C-77"}}, policy, notebook)
 
     assert result.client_id == client_id
     assert notebook.waits == {}
@@ -188,11 +189,8 @@ async def test_a_churn_that_comes_late_asks_first(tenant: Tenant) -> None:
 @pytest.mark.usefixtures("client_id")
 async def test_inactive_last_sets_the_client_inactive_after_everything_else(tenant: Tenant) -> None:
     before = len(tenant.wire.calls)
-    run = MemoryRun(Notebook())
-    policy = Policy(churn_client=ChurnClient(order="inactive-last"))
-    await churn_client(
-        run, Msp(tenant.connection.for_run(run), policy), event("client.churned", {"client": {"id": "C-77"}})
-    )
+    policy = Policy(churn_client=ChurnClient(order="inactive-last", ask_before_term=False))
+    await claim(tenant, {"client": {"id": "C-77"}}, policy)
 
     writes = [call for call in tenant.wire.calls[before:] if call.startswith("POST")]
     assert writes[-3:] == ["POST /api/ClientContract", "POST /api/Client", "POST /api/CRMNote"]
@@ -200,13 +198,8 @@ async def test_inactive_last_sets_the_client_inactive_after_everything_else(tena
 
 @pytest.mark.usefixtures("client_id")
 async def test_a_status_that_halopsa_does_not_have_needs_a_person(tenant: Tenant) -> None:
-    run = MemoryRun(Notebook())
-    leaves = event("client.churned", {"client": {"id": "C-77"}})
-
     with pytest.raises(NeedsOperator, match="no ticket status 'Gone'"):
-        await churn_client(
-            run, Msp(tenant.connection.for_run(run), Policy(churn_client=ChurnClient(closed_status="Gone"))), leaves
-        )
+        await claim(tenant, {"client": {"id": "C-77"}}, Policy(churn_client=ChurnClient(closed_status="Gone")))
 
 
 async def test_an_event_that_is_not_valid_asks_nothing_of_halopsa(tenant: Tenant) -> None:

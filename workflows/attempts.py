@@ -1,0 +1,54 @@
+"""Changes of which one that HaloPSA refuses holds up none of the others."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import ParamSpec, TypeVar
+
+from worker.errors import NeedsOperator
+from worker.run import Run
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """Steps that may be refused.
+
+    Attributes:
+        run: whose steps they are.
+        refused: why, by step; such a step is done again whenever the run goes on.
+        skipped: steps that an operator left out.
+    """
+
+    run: Run
+    refused: dict[str, str] = field(default_factory=dict)
+    skipped: list[str] = field(default_factory=list)
+
+    async def step(self, id: str, fn: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T | None:  # noqa: A002 - as `Run.step`
+        """Do a step.
+
+        Returns:
+            What `fn` returned; None where it was refused or left out.
+        """
+        try:
+            done = await self.run.step(id, fn, *args, **kwargs)
+        except NeedsOperator as refusal:
+            self.refused[id] = refusal.what
+            return None
+        if done is None:
+            self.skipped.append(id)
+        return done
+
+    def name_refusals(self) -> None:
+        """End here if anything was refused.
+
+        Raises:
+            NeedsOperator: names all of it.
+        """
+        if self.refused:
+            words = " ".join(f"{step.replace(':', ' ').capitalize()}: {why}" for step, why in self.refused.items())
+            raise NeedsOperator(
+                f"HaloPSA refused {len(self.refused)} of the changes; all others are made. {words}",
+                mend="mend in HaloPSA what it says, or make these changes there; then retry the run.",
+            )
