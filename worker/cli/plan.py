@@ -18,8 +18,9 @@ from worker.events import Event
 from worker.planned_run import Plan
 from worker.planning import as_json, open_planner
 
-MAX_BODY = 400
-"""A payload is cut to so many characters in a table."""
+MAX_RECORDS = 3
+"""A table shows so many records of one write; JSON has all."""
+MAX_LINE = 300
 
 
 def plan(run_id: RunId, output: Output = Format.TABLE) -> None:
@@ -96,6 +97,15 @@ def _nothing(result: Any) -> str:
 
 
 def _row(write: dict[str, Any]) -> tuple[str, str, str]:
-    body = json.dumps(write["body"], ensure_ascii=False)
-    shown = body if len(body) <= MAX_BODY else f"{body[:MAX_BODY]} … ({len(body)} characters)"
-    return str(write["step"]), f"{write['method']} {write['path']}", shown
+    body = write["body"]
+    records = body if isinstance(body, list) else [body]
+    shown = "\n\n".join(_fields(record) for record in records[:MAX_RECORDS])
+    more = f"\n\n… and {len(records) - MAX_RECORDS} more like these" if len(records) > MAX_RECORDS else ""
+    return str(write["step"]), f"{write['method']} {write['path']}", shown + more
+
+
+def _fields(record: Any) -> str:
+    if not isinstance(record, dict):
+        return json.dumps(record, ensure_ascii=False)
+    lines = (f"{name}: {value if isinstance(value, str) else json.dumps(value)}" for name, value in record.items())
+    return "\n".join(line if len(line) <= MAX_LINE else f"{line[:MAX_LINE]} …" for line in lines)
