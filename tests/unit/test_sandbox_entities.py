@@ -1,6 +1,9 @@
 """The smaller entities: opportunities, webhooks, links, custom fields, set-up lists."""
 
+from pathlib import Path
+
 from tests.unit.halo_caller import HaloCaller
+from workflows.sandbox import Sandbox
 
 
 async def test_an_opportunity_needs_no_client_and_is_won_by_its_status(halo: HaloCaller) -> None:
@@ -43,6 +46,15 @@ async def test_what_a_webhook_sent_can_be_read_again(halo: HaloCaller) -> None:
         halo.sandbox.plant("WebhookEvent", {"webhook_id": webhook, "requestbody": body, "responsestatus": 200})
     events = await halo.get("WebhookEvent", webhook_id=first, pageinate="true", page_size=10)
     assert [event["requestbody"] for event in events["webhookevents"]] == ["1", "3"]
+
+
+async def test_a_kept_guid_is_not_given_again(tmp_path: Path) -> None:
+    first = Sandbox(tmp_path / "halo.json")
+    one, two = (first.plant("Webhook", {"name": name}) for name in ("one", "two"))
+    first.store["Webhook"].remove(first.store["Webhook"].rows[one])
+    first.save()
+    second = Sandbox(tmp_path / "halo.json")
+    assert len({second.plant("Webhook", {"name": f"{n}"}) for n in range(3)} | {two}) == 4
 
 
 async def test_links_to_other_systems_are_records_of_their_own(halo: HaloCaller) -> None:

@@ -100,6 +100,14 @@ async def test_latency_delays_the_answer(http: httpx.AsyncClient, sandbox: Sandb
     assert names(sandbox) == ["Example MSP", "Unknown"]
 
 
+async def test_a_search_may_be_slower_than_the_rest(http: httpx.AsyncClient, sandbox: Sandbox) -> None:
+    sandbox.faults.search_latency_ms = 60_000
+    assert (await http.get("/api/Client")).status_code == 200
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.02):
+            await http.get("/api/Client?search=x")
+
+
 async def test_the_rate_limit_rolls_and_says_no_more_than_halopsa_does(
     http: httpx.AsyncClient, sandbox: Sandbox, clock: Clock
 ) -> None:

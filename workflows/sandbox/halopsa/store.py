@@ -47,8 +47,8 @@ class Table:
         if record_id in self.rows:
             raise ValueError(f"id {record_id} is taken")
         record = {"id": record_id} | record | {"id": record_id}
-        self._count_past(record_id)
         self._put(record)
+        self._count_past(record_id)
         self._can_be_undone(partial(self._drop, record))
         return record
 
@@ -116,8 +116,8 @@ class GuidTable(Table):
     def _new_id(self) -> str:
         return str(uuid.UUID(int=self._next_id, version=4))
 
-    def _count_past(self, record_id: str) -> None:
-        while str(uuid.UUID(int=self._next_id, version=4)) in self.rows or record_id == self._new_id():
+    def _count_past(self, _record_id: Any) -> None:
+        while self._new_id() in self.rows:
             self._next_id += self._step
 
 
