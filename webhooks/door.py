@@ -24,6 +24,9 @@ from worker.errors import StoreUnavailable
 from worker.events import Event
 
 REFUSED: Final = frozenset({400, 401, 408, 413, 415})
+"""Answers after which it is kept why a delivery was refused."""
+MAX_REASONS: Final = 10
+MAX_REASON: Final = 200
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -76,7 +79,8 @@ class Taken:
     @property
     def facts(self) -> dict[str, Any]:
         """What the log tells."""
-        reasons = {"reasons": sorted(set(self.ignored))} if self.ignored else {}
+        some = sorted({reason[:MAX_REASON] for reason in self.ignored})[:MAX_REASONS]
+        reasons = {"reasons": some} if some else {}
         counts = {"accepted": len(self.accepted), "duplicates": len(self.duplicates), "ignored": len(self.ignored)}
         return counts | reasons
 
@@ -114,7 +118,7 @@ class Door:
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             answer, outcome, facts = await self._answer(name, request)
             facts |= {"status": answer.status_code, "duration_ms": round((perf_counter() - started) * 1000, 1)}
-            (log.error if answer.status_code == UNEXPECTED else log.info)(
+            (log.info if answer.status_code < UNEXPECTED else log.error)(
                 "delivery", source=known, outcome=outcome, **facts
             )
             if self.on_refused and known == name and answer.status_code in REFUSED:

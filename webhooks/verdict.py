@@ -118,8 +118,7 @@ def _refusal(source: Source, delivery: Delivery, secrets: Sequence[str]) -> NotP
 def _as_seen_here(delivery: Delivery, public_url: str) -> Delivery:
     if not public_url:
         return delivery
-    path = delivery.url.partition("://")[2].partition("/")[2] if "://" in delivery.url else delivery.url.lstrip("/")
-    return replace(delivery, url=f"{public_url.rstrip('/')}/{path}")
+    return replace(delivery, url=public_url.rstrip("/") + delivery.url[max(delivery.url.find("/webhooks/"), 0) :])
 
 
 def _addresses(delivery: Delivery) -> Iterator[str]:

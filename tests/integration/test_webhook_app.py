@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from starlette.applications import Starlette
 from structlog.testing import capture_logs
 
-from tests.unit.webhook_door import LIMIT, NOW, WHSEC, Shelf, Web
+from tests.unit.webhook_door import LIMIT, NOW, PUBLIC, SECRETS, WHSEC, Shelf, Web
+from webhooks.samples import sample
 from webhooks.signatures import sign_standard
 from worker.errors import StoreUnavailable
 
@@ -329,3 +330,22 @@ async def test_a_sender_that_hangs_up_in_the_middle_is_no_bug() -> None:
         writer.close()
 
     assert web.outcomes == [("token", "not_readable")]
+
+
+async def test_over_a_real_socket_the_signed_address_counts_as_it_came() -> None:
+    path = "/webhooks/hubspot/?a=%20b&c"
+    sent = sample("hubspot", SECRETS["hubspot"], PUBLIC + path, NOW)
+    async with served(Web().app()) as port, httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        answer = await client.post(path, content=sent.body, headers=sent.headers.raw)
+
+    assert answer.status_code == 202
+
+
+async def test_over_a_real_socket_an_address_that_ends_with_the_secret_is_let_in() -> None:
+    sent = sample("salesforce", SECRETS["salesforce"], f"{PUBLIC}/webhooks/salesforce", NOW)
+    async with served(Web().app()) as port, httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        path = sent.url.removeprefix(PUBLIC)
+        right = await client.post(path, content=sent.body, headers=sent.headers.raw)
+        wrong = await client.post(path + "x", content=sent.body, headers=sent.headers.raw)
+
+    assert (right.status_code, wrong.status_code) == (200, 404)

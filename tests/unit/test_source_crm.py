@@ -43,6 +43,8 @@ def test_a_message_of_salesforce_may_tell_of_several_records() -> None:
 def test_other_records_of_salesforce_are_ignored() -> None:
     assert isinstance(read("salesforce", message("sf:Opportunity", "sf:Lead"))[0], Ignored)
     assert isinstance(read("salesforce", {"note": "x"})[0], Ignored)
+    assert isinstance(read("salesforce", message("<sf:Id>0067F000003pmdQQAQ</sf:Id>"))[0], Ignored)
+    assert isinstance(read("salesforce", message("sObject", "other"))[0], Ignored)
 
 
 def test_a_callout_without_a_time_is_never_taken_for_an_earlier_one() -> None:

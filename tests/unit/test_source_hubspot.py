@@ -125,6 +125,8 @@ def test_a_workflow_s_record_without_an_id_cannot_be_read_and_a_contact_is_ignor
     with pytest.raises(ValueError, match="hs_object_id"):
         read({"dealstage": "closedwon"})
     assert isinstance(read({"vid": 1, "email": "a@b.example", "lifecyclestage": "customer"})[0], Ignored)
+    assert isinstance(read({"objectTypeId": "0-1", "objectId": 1})[0], Ignored)
+    assert isinstance(read({"objectTypeId": "0-3", "objectId": 1})[0], Event)
 
 
 @pytest.mark.parametrize("body", [1, "x", [1], [None], [[]]])

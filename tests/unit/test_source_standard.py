@@ -39,6 +39,17 @@ def test_both_secrets_count_during_a_rotation() -> None:
     source.verify(signed(secret=OTHER), [SECRET, OTHER])
 
 
+def test_svix_s_names_of_the_headers_count_too() -> None:
+    headers = {name.replace("webhook", "svix"): value for name, value in signed().headers.items()}
+    delivery = Delivery(Headers(headers), BODY, NOW)
+    source.verify(delivery, [SECRET])
+    (event,) = events(delivery)
+
+    assert event.id == "standard:msg_1"
+    with pytest.raises(NotProven):
+        source.verify(Delivery(Headers(headers | {"webhook-id": "msg_1"}), BODY, NOW), [SECRET])
+
+
 def test_one_fitting_signature_of_several_is_enough() -> None:
     delivery = signed()
     both = "v1a,abc v1,AAAA " + delivery.headers["webhook-signature"]

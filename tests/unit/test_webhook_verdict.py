@@ -37,6 +37,13 @@ def test_a_good_request_is_called_good(name: str) -> None:
     assert cause(made(name)) == cause(made(name), public_url=PUBLIC) == "good"
 
 
+def test_a_public_address_may_have_a_path() -> None:
+    sent = sample("hubspot", SECRETS["hubspot"], "https://x.example/in/webhooks/hubspot", NOW)
+
+    assert cause(replace(sent, url="http://inner:8080/webhooks/hubspot"), public_url="https://x.example/in/") == "good"
+    assert cause(sent, public_url="https://x.example/in") == "good"
+
+
 @EVERY
 def test_a_wrong_secret_is_named(name: str) -> None:
     assert cause(made(name), secret="whsec_" + "QUJD" * 8) == "wrong_secret"

@@ -31,6 +31,8 @@ TOLERANCE_MS: Final = 300_000
 DECODED: Final = re.compile(r"%(?:3A|2F|3F|40|21|24|27|28|29|2A|2C|3B)", re.IGNORECASE)
 """The only escapes that HubSpot decodes in an address before it signs."""
 OBJECTS: Final = {"0-1": "contact", "0-2": "company", "0-3": "deal", "0-69": "subscription"}
+RECORDS: Final = frozenset({"deal", "company", "subscription"})
+"""The records that can start something."""
 CHANGES: Final = {
     "creation": "created",
     "propertyChange": "changed",
@@ -143,7 +145,7 @@ def _subscription_event(delivery: Delivery, told: Mapping[str, Any]) -> Event | 
 
 def _no_interest(record: str, change: str, name: str) -> str:
     """Say why an event cannot start anything, or nothing."""
-    if record not in {"deal", "company", "subscription"}:
+    if record not in RECORDS:
         return "such records start nothing"
     if not change:
         return "such changes start nothing"
@@ -161,7 +163,7 @@ def _workflow_record(delivery: Delivery, record: Mapping[str, Any]) -> Event | I
     chosen = {**record, **(inner if isinstance(inner, dict) else {})}
     values = {name: value.get("value") if isinstance(value, dict) else value for name, value in chosen.items()}
     kind, identity = _workflow_object(values)
-    if kind is None:
+    if kind not in RECORDS:
         return Ignored("a workflow's record that is neither a deal nor a company")
     if not identity:
         raise ValueError("the record has no id: let the workflow send hs_object_id")
@@ -181,13 +183,13 @@ def _workflow_record(delivery: Delivery, record: Mapping[str, Any]) -> Event | I
     )
 
 
-def _workflow_object(values: Mapping[str, Any]) -> tuple[str | None, str]:
+def _workflow_object(values: Mapping[str, Any]) -> tuple[str, str]:
     common = as_text(values.get("hs_object_id") or values.get("objectId") or values.get("id"))
     if "dealId" in values or {"dealstage", "dealname"} & values.keys():
         return "deal", as_text(values.get("dealId")) or common
     if "companyId" in values or ({"domain", "lifecyclestage"} & values.keys() and "email" not in values):
         return "company", as_text(values.get("companyId")) or common
-    return OBJECTS.get(as_text(values.get("objectTypeId"))), common
+    return OBJECTS.get(as_text(values.get("objectTypeId")), ""), common
 
 
 def sample(secret: str, url: str, now: datetime) -> Delivery:

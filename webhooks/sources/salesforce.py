@@ -71,14 +71,14 @@ def _message(delivery: Delivery) -> Sequence[Event | Ignored]:
 def _notification(delivery: Delivery, organisation: str, notification: Element) -> Event | Ignored:
     record = notification.find(f"{{{OUTBOUND}}}sObject")
     if record is None:
-        raise ValueError("a notification holds no sObject")
+        return Ignored("a notification without an sObject")
     kind = record.get(f"{{{INSTANCE}}}type", "").rpartition(":")[2].lower()
     values = {field.tag.rpartition("}")[2]: field.text for field in record}
     identity, key = values.pop("Id", None) or "", _text(notification, "Id")
     if kind not in PREFIXES.values():
         return Ignored(f"{kind or 'a record'}: such records start nothing")
     if not identity or not key:
-        raise ValueError("a notification or its record has no Id")
+        return Ignored(f"{kind}: the notification or its record has no Id")
     return change_event("salesforce", delivery, _change(kind, identity, [organisation, key], organisation, values))
 
 
