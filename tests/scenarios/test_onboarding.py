@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.memory_run import Notebook
-from tests.tenant import DAYS, Tenant, event
+from tests.tenant import DAYS, Tenant, event, fixed_clock
 from worker.errors import NeedsOperator
 from workflows.canonical import InvalidEvent
 from workflows.ensure import term_end
@@ -330,3 +330,15 @@ async def test_what_was_made_must_be_seen_again(tenant: Tenant, deal: dict[str, 
 
     with pytest.raises(NeedsOperator, match="contact"):
         await tenant.finish(event("deal.won", deal), notebook)
+
+
+@pytest.mark.parametrize("key", ["ref", "hubspot_id", "accountsid", "CFCrmId", "201", "notes"])
+async def test_the_client_is_found_again_by_its_key_wherever_that_stands(
+    deal: dict[str, Any], key: str, faults: Faults
+) -> None:
+    tenant = Tenant(Sandbox(clock=fixed_clock, faults=faults), key=key)
+    first = await tenant.finish(event("deal.won", deal))
+    deal["deal"]["id"], deal["client"]["name"] = "D-1002", "Acme International"
+    second = await tenant.finish(event("deal.won", deal), Notebook())
+
+    assert (second.client_id, second.client_created) == (first.client_id, False)
