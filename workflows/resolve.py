@@ -74,9 +74,9 @@ def chosen(entries: Sequence[E], wanted: int | str, what: str) -> E:
         return found[0]
     if found:
         ids = ", ".join(str(entry.id) for entry in found)
-        raise NeedsOperator(f"HaloPSA has {len(found)} entries {wanted!r} ({what}).", mend=f"give the id: {ids}.")
+        raise NeedsOperator(f"HaloPSA has {len(found)} entries {wanted!r} ({what}).", mend=f"write the id: {ids}.")
     near = _nearest(str(wanted), [name for entry in entries for name in _names(entry)])
-    mend = f"did you mean {near!r}?" if near else "look at HaloPSA's list."
+    mend = f"write {near!r}, if that is meant." if near else "write it as HaloPSA's screens do."
     raise NeedsOperator(f"HaloPSA has no {what} {wanted!r}.", mend=mend)
 
 

@@ -112,8 +112,8 @@ async def test_names_are_looked_up_in_halopsa(halo: Halo, write: Write) -> None:
         "churn_client.closed_status",
         "churn_client.keep_types[2]",
     }
-    assert "did you mean 'Closed'?" in problems["churn_client.closed_status"]
-    assert "did you mean 'Vendor'?" in problems["clients.types.Vendor"]
+    assert "write 'Closed'" in problems["churn_client.closed_status"]
+    assert "write 'Vendor'" in problems["clients.types.Vendor"]
 
 
 async def test_a_halopsa_that_does_not_answer_is_said(write: Write) -> None:

@@ -222,3 +222,25 @@ def test_a_kind_of_deal_keeps_its_defaults_where_the_file_says_something_else() 
 def test_a_billing_period_needs_halopsas_number() -> None:
     with pytest.raises(BadPolicy, match=r"^deals.new.billing_period: must be one of the words"):
         parse_policy('[deals.new]\nbilling_period = "weekly"\n')
+
+
+def test_the_crms_words_become_halopsas_whatever_their_case() -> None:
+    clients = parse_policy(
+        """
+        [clients]
+        account_managers = {"Jane@crm.example" = "jane@msp.example"}
+        types = {Vendor = 5}
+        default_type = "vendor"
+        """
+    ).clients
+
+    assert clients.account_manager("jane@CRM.example") == "jane@msp.example"
+    assert clients.account_manager("omar@crm.example") == "omar@crm.example"
+    assert [clients.customer_type(word) for word in ("VENDOR", "Partner", "")] == [5, "Partner", 5]
+    assert clients.relationship("") == "vendor"
+
+
+def test_legal_forms_and_domains_are_written_as_people_write_them() -> None:
+    names = parse_policy('[names]\nlegal_forms = ["Ltd.", "S.A."]\nshared_domains = ["GMail.com"]\n').names
+
+    assert (names.legal_forms, names.shared_domains) == (("ltd", "sa"), ("gmail.com",))

@@ -40,9 +40,9 @@ def test_an_agent_is_called_by_the_email_address_too() -> None:
 @pytest.mark.parametrize(
     ("wanted", "said"),
     [
-        ("CLOSE", "did you mean 'Closed'"),
+        ("CLOSE", "write 'Closed'"),
         (99, "no ticket status 99"),
-        ("Done", "give the id: 30, 31"),
+        ("Done", "write the id: 30, 31"),
         ("", "no ticket"),
     ],
 )

@@ -1,9 +1,11 @@
 """What an MSP decides about its HaloPSA as a whole: keys, addresses, names, lists and fields."""
 
+from collections.abc import Mapping
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field, StringConstraints, field_validator
 
+from workflows.canonical import normalised_name
 from workflows.policy.parts import (
     CUSTOM_FIELD,
     Agent,
@@ -89,14 +91,14 @@ class Names(Section):
     """When two spellings are one name, and two names one client.
 
     Attributes:
-        legal_forms: words that do not count at the end of a company's name, in lower case without full stops.
+        legal_forms: words that do not count at the end of a company's name, normalised.
         similarity: from how many per cent two names are so alike that a person should look.
         shared_domains: e-mail domains that many companies share, which therefore prove nothing.
     """
 
-    legal_forms: tuple[Text, ...] = LEGAL_FORMS
+    legal_forms: tuple[Annotated[Text, AfterValidator(normalised_name)], ...] = LEGAL_FORMS
     similarity: int = Field(default=90, ge=50, le=100)
-    shared_domains: tuple[Text, ...] = SHARED_DOMAINS
+    shared_domains: tuple[Annotated[Text, StringConstraints(to_lower=True)], ...] = SHARED_DOMAINS
 
 
 class Clients(Section):
@@ -121,6 +123,23 @@ class Clients(Section):
     custom_fields: dict[Annotated[CustomField, ListedAs("custom field of clients")], FieldValue] = Field(
         default_factory=dict
     )
+
+    def account_manager(self, owner: str) -> int | str:
+        """Say which agent manages the accounts of one of the CRM's owners, given and by default by e-mail address."""
+        return _entry(self.account_managers, owner) or owner
+
+    def customer_type(self, word: str) -> int | str:
+        """Say which customer type stands for an event's `client.type`, which may be empty."""
+        return _entry(self.types, word or self.default_type) or word or self.default_type
+
+    def relationship(self, word: str) -> int | str:
+        """Say which customer relationship stands for an event's `client.type`, which may be empty."""
+        return _entry(self.relationships, word or self.default_type) or word or self.default_type
+
+
+def _entry(table: Mapping[str, int | str], word: str) -> int | str | None:
+    """Look a word up, upper and lower case alike."""
+    return {name.casefold(): entry for name, entry in table.items()}.get(word.strip().casefold())
 
 
 class Contacts(Section):
