@@ -8,8 +8,10 @@ not judged.
 """
 
 import base64
+import gzip
 import json
 import re
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -50,7 +52,8 @@ def read_captured(text: bytes, now: datetime) -> Captured:
         raise ValueError("a captured request is a JSON object with 'url', 'headers' and 'body' or 'body_base64'")
     received_at = read_time(told.get("received_at"))
     headers = Headers(raw=list(_raw_headers(told["headers"])))
-    delivery = Delivery(headers, _body(told), received_at or now, told["url"], str(told.get("method") or "POST"))
+    body = _unpacked(_body(told)) if headers.get("content-encoding", "").lower() == "gzip" else _body(told)
+    delivery = Delivery(headers, body, received_at or now, told["url"], str(told.get("method") or "POST"))
     found = SOURCE.search(told["url"])
     return Captured(found[1] if found else "", delivery, received_at is not None)
 
@@ -75,6 +78,13 @@ def _raw_headers(headers: Mapping[str, Any]) -> Iterator[tuple[bytes, bytes]]:
                 yield name.lower().encode("latin-1"), str(value).encode("latin-1")
             except UnicodeEncodeError as error:
                 raise ValueError(f"the header {name!r} cannot have come over HTTP") from error
+
+
+def _unpacked(body: bytes) -> bytes:
+    try:
+        return gzip.decompress(body)
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError("the body is not the gzip that its header says") from error
 
 
 def _body(told: Mapping[str, Any]) -> bytes:

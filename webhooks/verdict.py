@@ -72,7 +72,7 @@ def _judge(
             return Verdict("missing", str(refusal))
         case WrongScheme():
             return Verdict("wrong_scheme", str(refusal))
-    for address in _addresses(seen):
+    for address in _addresses(seen) if source.signs_body else ():
         if _refusal(source, replace(here, url=address), secrets) is None:
             return Verdict("wrong_url", f"it was signed for {address}, but the address here is {here.url}")
     weaker = replace(here, headers=_without(here.headers, STRONGER))

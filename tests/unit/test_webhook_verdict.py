@@ -1,6 +1,7 @@
 """Why a captured request fails: the true cause of each broken delivery is named."""
 
 import base64
+import gzip
 import json
 from dataclasses import replace
 from datetime import timedelta
@@ -127,6 +128,15 @@ def test_a_body_may_stand_in_the_file_as_text() -> None:
 
     assert delivery.body == made("token").body
     assert delivery.headers.getlist("x-twice") == ["a", "b"]
+
+
+def test_a_packed_body_is_unpacked_as_the_door_does() -> None:
+    sent = made("standard")
+    packed = replace(sent, body=gzip.compress(sent.body), headers=Headers({**sent.headers, "content-encoding": "gzip"}))
+
+    assert cause(packed) == "good"
+    with pytest.raises(ValueError, match="gzip"):
+        cause(replace(packed, body=b"x"))
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,10 @@ Fields, retries and bans: pipedrive.readme.io, "Guide for Webhooks", "Guide for 
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
-from webhooks.changes import Change, as_text, change_event, scalars
+from webhooks.changes import Change, as_text, change_event, from_milliseconds, scalars
 from webhooks.credentials import any_text, check_basic
 from webhooks.delivery import Delivery, Ignored, Source
 from webhooks.sending import basic, json_delivery, zulu
@@ -76,10 +76,9 @@ def _key(meta: Mapping[str, Any], record: str, identity: str) -> list[str]:
 
 
 def _moment(meta: Mapping[str, Any]) -> datetime | None:
-    seconds = meta.get("timestamp")
-    if isinstance(seconds, int) and 0 < seconds < 1 << 40:
-        return datetime.fromtimestamp(min(seconds, 1 << 37), UTC)
-    return read_time(seconds)
+    """Read the time: text in version 2, seconds since 1970 in version 1."""
+    told = meta.get("timestamp")
+    return from_milliseconds(told * 1000) if isinstance(told, int) else read_time(told)
 
 
 def _details(meta: Mapping[str, Any]) -> dict[str, Any]:
