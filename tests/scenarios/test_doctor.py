@@ -35,11 +35,13 @@ class Doctor:
             **self.tenant.settings,
         )
 
-    async def examine(self, *, write_test: bool = False, **patient: Any) -> Findings:
+    def patient(self, **more: Any) -> Patient:
+        return Patient(self.connect, self.tenant.wire, WaitingGuard(None, bulk=False), self.scope, self.policy, **more)
+
+    async def examine(self, *, write_test: bool = False, **more: Any) -> Findings:
+        self.told.clear()
         examination = Examination(lambda finding: self.told.append(finding.check))
-        subject = Patient(
-            self.connect, self.tenant.wire, WaitingGuard(None, bulk=False), self.scope, self.policy, **patient
-        )
+        subject = self.patient(**more)
         await examine_tenant(subject, examination)
         if write_test:
             await try_writes(Trial(subject, STARTED), examination)
@@ -207,31 +209,56 @@ async def test_ticket_types_that_ask_for_more_are_named_until_the_policy_gives_i
     assert "Complaint: asks for CFResolution" in findings["ticket-types"].seen
     assert "Change: has an approval process" in findings["ticket-types"].seen
 
-    doctor.told.clear()
     doctor.policy = Policy.model_validate({"ticket_types": {"Complaint": {"close_fields": {"CFResolution": "Left"}}}})
     findings = await doctor.examine()
     assert "Complaint" not in findings["ticket-types"].seen
 
 
-async def test_a_lost_answer_leaves_no_client_behind(doctor: Doctor) -> None:
+async def test_lost_answers_leave_no_client_and_no_ticket_behind(doctor: Doctor) -> None:
     await doctor.examine()
-    doctor.told.clear()
     doctor.tenant.wire.lose_every_write = True
     findings = await doctor.examine(write_test=True)
 
-    assert findings["write-client"].state == "fails"
+    assert failing(findings) == set()
     assert {row["inactive"] for row in of_the_doctor(doctor.tenant, "Client")} == {True}
+    assert all(row["hasbeenclosed"] for row in of_the_doctor(doctor.tenant, "Tickets"))
 
 
 async def test_the_client_is_put_away_when_the_doctor_is_interrupted(doctor: Doctor) -> None:
-    await doctor.examine()
-    number = len(doctor.tenant.wire.calls)
-    doctor.told.clear()
-    doctor.tenant.wire.mishaps = {2 * number + 9: "crash after"}
+    subject, examination = doctor.patient(), Examination(lambda _: None)
+    await examine_tenant(subject, examination)
+    doctor.tenant.wire.mishaps = {len(doctor.tenant.wire.calls) + 9: "crash after"}
 
     with pytest.raises(Crash):
-        await doctor.examine(write_test=True)
+        await try_writes(Trial(subject, STARTED), examination)
     assert {row["inactive"] for row in of_the_doctor(doctor.tenant, "Client")} == {True}
+
+
+async def test_the_ticket_types_of_the_policy_are_tried_too(doctor: Doctor) -> None:
+    doctor.policy = Policy.model_validate({"churn_client": {"keep_types": ["Complaint"]}})
+    findings = await doctor.examine(write_test=True)
+
+    assert failing(findings) == {"write-closing"}
+    assert "Please enter" in findings["write-closing"].seen
+    assert "close_fields under [ticket_types.NAME]" in findings["write-closing"].remedy
+    assert "ticket" in findings["write-test-put-away"].seen
+
+
+@pytest.mark.parametrize(("takes_arrays", "state"), [(True, "ok"), (False, "warning")])
+async def test_whether_arrays_are_taken_is_told(doctor: Doctor, takes_arrays: bool, state: str) -> None:
+    doctor.tenant.sandbox.faults.arrays = takes_arrays
+    findings = await doctor.examine(write_test=True)
+
+    assert failing(findings) == set()
+    assert findings["write-array"].state == state
+
+
+async def test_a_client_that_an_earlier_test_left_is_named(doctor: Doctor) -> None:
+    client_id = doctor.tenant.sandbox.plant("Client", {"name": "Parhelion doctor 2026-11-01 10:00:00"})
+    findings = await doctor.examine()
+
+    assert findings["leftovers"].state == "warning"
+    assert str(client_id) in findings["leftovers"].seen
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
 """Checks as values, and running them one after another: whatever one finds, the others are made too."""
 
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Generic, Literal, TypeVar
+from typing import Any, Final, Generic, Literal, ParamSpec, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -11,7 +12,11 @@ from workflows.doctor.rights import NO_RIGHT, Right
 from workflows.halopsa import HaloForbidden
 
 State = Literal["ok", "warning", "fails", "skipped"]
+P = ParamSpec("P")
+T = TypeVar("T")
 Subject = TypeVar("Subject")
+
+TRIES: Final = 3
 
 LATER: Final = "Run the doctor again in a few minutes; if it stays so, look at HaloPSA's status and at the way to it."
 
@@ -55,7 +60,7 @@ class Check(Generic[Subject]):
         concerns: see `Finding`.
         right: what HaloPSA must allow for it.
         needs: checks without whose success this one makes no sense.
-        optional: the workflows go on where HaloPSA does not allow it, and remark it.
+        optional: the workflows go on where HaloPSA refuses it, and remark it.
     """
 
     name: str
@@ -105,11 +110,11 @@ class Examination:
 
     async def _examine(self, check: Check[Subject], subject: Subject) -> Verdict:
         try:
-            return await check.examine(subject)
+            return await persistently(check.examine, subject)
         except HaloForbidden as error:
-            return Verdict("warning" if check.optional else "fails", error.what, self._remedy(check.right))
+            return Verdict(_refused(check), error.what, self._remedy(check.right))
         except NeedsOperator as error:
-            return Verdict("fails", error.what, error.mend)
+            return Verdict(_refused(check), error.what, error.mend)
         except RetryLater as error:
             return Verdict("fails", error.reason, LATER)
         except ParhelionError as error:
@@ -132,3 +137,19 @@ class Examination:
         )
         self.findings.append(finding)
         self.tell(finding)
+
+
+def _refused(check: Check[Any]) -> State:
+    return "warning" if check.optional else "fails"
+
+
+async def persistently(act: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Do something again while it meets trouble that may pass by itself, `TRIES` times at most.
+
+    Raises:
+        RetryLater: it met trouble each time.
+    """
+    for _ in range(TRIES - 1):
+        with contextlib.suppress(RetryLater):
+            return await act(*args, **kwargs)
+    return await act(*args, **kwargs)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 import httpx
 
@@ -10,6 +11,10 @@ from worker.run import Guard
 from workflows.halopsa import Halo, HaloConnection
 from workflows.halopsa.models import Client
 from workflows.policy import Policy
+
+TRIAL_NAME: Final = "Parhelion doctor"
+"""What the names of clients begin with on which writes are tried."""
+NO_SOURCE: Final = "HaloPSA is no source of events here: PARHELION_WEBHOOK_SECRET_HALOPSA is not set"
 
 Connect = Callable[[str, httpx.AsyncBaseTransport], HaloConnection]
 
@@ -47,7 +52,7 @@ class Patient:
         guard: stands before every request.
         scope: the scopes that are asked for, separated by blanks.
         policy: the MSP's business rules.
-        webhook_address: where HaloPSA's webhooks are to come; None where it is no source of events.
+        webhook_address: what the addresses of HaloPSA's webhooks to here hold; None where it is no source of events.
         clients: all clients, once they have been read.
     """
 

@@ -1,12 +1,14 @@
 """Putting away what the write test has made, whatever became of the test."""
 
-from collections.abc import Awaitable
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Final, ParamSpec
 
 from worker.errors import ParhelionError
-from workflows.doctor.examination import Check, Verdict
+from workflows.doctor.examination import Check, Verdict, persistently
 from workflows.doctor.rights import EDIT_CUSTOMERS
 from workflows.doctor.trial import Trial
+
+P = ParamSpec("P")
 
 BY_HAND: Final = "Set the client inactive in HaloPSA, and close there what it names."
 
@@ -16,11 +18,8 @@ async def put_away(trial: Trial) -> Verdict:
     client_ids = await _clients_of(trial)
     if not client_ids:
         return Verdict("ok", "HaloPSA shows no client of the write test")
-    if trial.tickets or trial.contracts:
-        await _tried(trial.halo.clients.update(trial.client.id, inactive=False))
-    left = [f"ticket {one}" for one in list(trial.tickets) if not await _tried(trial.close(one))]
-    left += [f"contract {one}" for one in list(trial.contracts) if not await _tried(trial.end(one))]
-    active = [f"client {one}" for one in client_ids if not await _tried(_set_inactive(trial, one))]
+    left = await _clear(trial) if trial.made else []
+    active = [f"client {one}" for one in client_ids if not await _tried(_set_inactive, trial, one)]
     names = ", ".join(f"client {one}" for one in client_ids)
     if active:
         return Verdict("fails", f"of the write test there is still: {', '.join(active + left)}", BY_HAND)
@@ -45,9 +44,29 @@ async def _set_inactive(trial: Trial, client_id: int) -> bool:
     return (await trial.halo.clients.get(client_id)).inactive
 
 
-async def _tried(write: Awaitable[bool | None]) -> bool:
+async def _clear(trial: Trial) -> list[str]:
+    """Close the tickets and end the contracts; name those that stay."""
+    if not await _tried(_found_all, trial):
+        return ["what could not be listed"]
+    if trial.tickets or trial.contracts:
+        await _tried(_set_active, trial)
+    left = [f"ticket {one.id}" for one in trial.tickets[:] if not await _tried(trial.close, one)]
+    return left + [f"contract {one}" for one in trial.contracts[:] if not await _tried(trial.end, one)]
+
+
+async def _found_all(trial: Trial) -> bool:
+    await trial.find_more()
+    return True
+
+
+async def _set_active(trial: Trial) -> bool:
+    await trial.halo.clients.update(trial.client.id, inactive=False)
+    return True
+
+
+async def _tried(write: Callable[P, Awaitable[bool]], *args: P.args, **kwargs: P.kwargs) -> bool:
     """Try a write; what it cannot do is named by the caller."""
     try:
-        return await write is not False
+        return await persistently(write, *args, **kwargs)
     except ParhelionError:
         return False

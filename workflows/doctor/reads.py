@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from workflows.doctor.examination import Check, Verdict
-from workflows.doctor.patient import Patient
+from workflows.doctor.patient import NO_SOURCE, TRIAL_NAME, Patient
 from workflows.doctor.rights import (
     READ_ASSETS,
     READ_CONTRACTS,
@@ -12,6 +12,7 @@ from workflows.doctor.rights import (
     READ_INVOICES,
     READ_LISTS,
     READ_NOTES,
+    READ_OPPORTUNITIES,
     READ_TICKETS,
 )
 from workflows.halopsa import HaloUnavailable
@@ -108,6 +109,38 @@ async def asset_types(patient: Patient) -> Verdict:
     return _listed(await patient.halo.asset_types.find(), "asset types")
 
 
+async def customer_groups(patient: Patient) -> Verdict:
+    """Read the customer groups: every client belongs to one."""
+    return _listed(await patient.halo.top_levels.find(), "customer groups")
+
+
+async def outcomes(patient: Patient) -> Verdict:
+    """Read the outcomes of actions; one of them is for internal notes."""
+    wanted = patient.policy.churn_client.note_outcome_id
+    found = next((one for one in await patient.halo.outcomes.find() if one.id == wanted), None)
+    if found is None:
+        mend = "Set note_outcome_id under [churn_client] in the policy file to an outcome for internal notes."
+        return Verdict("warning", f"HaloPSA's list of outcomes does not have {wanted}", mend)
+    return Verdict("ok", f"reasons are noted with the outcome {found.name} ({found.id})")
+
+
+async def opportunities(patient: Patient) -> Verdict:
+    """Read HaloPSA's opportunities, where it is a source of won deals."""
+    if patient.webhook_address is None:
+        return Verdict("skipped", NO_SOURCE)
+    found = await patient.halo.opportunities.find(client_id=patient.sample.id)
+    return _counted(found, "open opportunities", patient)
+
+
+async def leftovers(patient: Patient) -> Verdict:
+    """Look for clients of earlier write tests that were not put away."""
+    left = [one for one in patient.clients if one.in_use and one.name.startswith(TRIAL_NAME)]
+    if left:
+        names = ", ".join(f"{one.id} {one.name!r}" for one in left)
+        return Verdict("warning", f"of an earlier write test there is still: {names}", "Set them inactive in HaloPSA.")
+    return Verdict("ok", "no client of an earlier write test is in use")
+
+
 SAMPLE: Final = ("token", "clients")
 
 READ_CHECKS: Final[Sequence[Check[Patient]]] = (
@@ -133,7 +166,7 @@ READ_CHECKS: Final[Sequence[Check[Patient]]] = (
     Check("tickets", tickets, ("churn_client: snapshot, ticket, verify",), READ_TICKETS, SAMPLE),
     Check("actions", actions, ("churn_client: ticket",), READ_TICKETS, (*SAMPLE, "tickets")),
     Check("assets", assets, ("onboard_client: asset", "churn_client: snapshot"), READ_ASSETS, SAMPLE),
-    Check("asset-types", asset_types, ("onboard_client: asset",), READ_LISTS),
+    Check("asset-types", asset_types, ("onboard_client: asset",), READ_LISTS, optional=True),
     Check("recurring-invoices", recurring_invoices, ("churn_client: snapshot",), READ_INVOICES, SAMPLE),
     Check(
         "notes",
@@ -144,8 +177,12 @@ READ_CHECKS: Final[Sequence[Check[Patient]]] = (
         optional=True,
     ),
     Check("statuses", statuses, ("churn_client: ticket",), READ_LISTS),
+    Check("outcomes", outcomes, ("churn_client: ticket",), READ_LISTS, optional=True),
+    Check("customer-groups", customer_groups, ("onboard_client: client",), READ_LISTS, optional=True),
     Check("agents", agents, ("onboard_client: client (account manager)",), READ_LISTS, optional=True),
     Check("countries", countries, ("onboard_client: main-site, site (country)",), READ_LISTS, optional=True),
+    Check("opportunities", opportunities, ("events from HaloPSA",), READ_OPPORTUNITIES, SAMPLE, optional=True),
+    Check("leftovers", leftovers, needs=SAMPLE),
 )
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from worker.errors import NeedsOperator
 from workflows.doctor.examination import Check, Verdict
-from workflows.doctor.patient import Patient
+from workflows.doctor.patient import NO_SOURCE, Patient
 from workflows.doctor.rights import READ_CUSTOMERS, READ_LISTS, READ_WEBHOOKS
 from workflows.doctor.sign_in import LOG_IN_AS, signed_in_agent
 from workflows.halopsa import HaloForbidden, HaloNotFound, HaloRefused
@@ -84,10 +84,8 @@ async def webhook(patient: Patient) -> Verdict:
     """Find the webhook by which HaloPSA tells what happens in it."""
     address = patient.webhook_address
     if address is None:
-        return Verdict(
-            "skipped", "HaloPSA is no source of events here: it has no webhook secret, or no PUBLIC_URL is set"
-        )
-    ours = [hook for hook in await patient.halo.webhooks.find() if hook.url.startswith(address)]
+        return Verdict("skipped", NO_SOURCE)
+    ours = [hook for hook in await patient.halo.webhooks.find() if address in hook.url]
     if not ours:
         mend = f"Add one under {WEBHOOKS} that sends to {address}."
         return Verdict("fails", f"no webhook of HaloPSA sends to {address}", mend)

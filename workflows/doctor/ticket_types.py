@@ -6,8 +6,10 @@ from workflows.doctor.examination import Check, Verdict
 from workflows.doctor.patient import Patient
 from workflows.doctor.rights import READ_LISTS
 from workflows.doctor.setup import closing_status
+from workflows.halopsa import HaloRefused
 from workflows.halopsa.models import TicketType
 from workflows.policy import Policy
+from workflows.resolve import chosen, references
 
 AT_MOST: Final = 30
 """Ticket types that are looked at: each takes a request."""
@@ -18,7 +20,7 @@ async def ticket_types(patient: Patient) -> Verdict:
     """Look what each ticket type asks for when one of its tickets is closed."""
     listed = await patient.halo.ticket_types.find()
     closed = (await closing_status(patient)).id
-    types = [await patient.halo.ticket_types.get(one.id) for one in listed[:AT_MOST]]
+    types = [await _in_full(patient, one) for one in listed[:AT_MOST]]
     demands = [f"{one.name}: {demand}" for one in types for demand in _demands(one, closed, patient.policy)]
     if demands:
         mend = (
@@ -30,9 +32,30 @@ async def ticket_types(patient: Patient) -> Verdict:
     return Verdict("ok", f"ticket types: {len(listed)}{unseen}")
 
 
+async def policy_types(patient: Patient) -> list[int]:
+    """Return the ticket types that the policy names.
+
+    Raises:
+        NeedsOperator: HaloPSA does not have one of them.
+    """
+    wanted = {one.wanted for one in references(patient.policy) if one.list == "ticket type"}
+    if not wanted:
+        return []
+    known = await patient.halo.ticket_types.find()
+    return sorted({chosen(known, one, "ticket type").id for one in wanted})
+
+
 TICKET_TYPES: Final = Check(
-    "ticket-types", ticket_types, ("churn_client: ticket",), READ_LISTS, ("token", "closed-status")
+    "ticket-types", ticket_types, ("churn_client: ticket",), READ_LISTS, ("token", "closed-status"), optional=True
 )
+
+
+async def _in_full(patient: Patient, one: TicketType) -> TicketType:
+    """Read a ticket type by itself: a list leaves out what its tickets need."""
+    try:
+        return await patient.halo.ticket_types.get(one.id)
+    except HaloRefused:
+        return one
 
 
 def _demands(one: TicketType, closed_status: int, policy: Policy) -> list[str]:

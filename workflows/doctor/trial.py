@@ -4,13 +4,13 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Final
 
-from workflows.doctor.patient import Patient
-from workflows.doctor.setup import closing_status
+from workflows.closing_rules import closing_rules
+from workflows.doctor.patient import TRIAL_NAME, Patient
 from workflows.doctor.sign_in import signed_in_agent
 from workflows.ensure import ClientRef
 from workflows.halopsa import Halo, HaloRefused
+from workflows.halopsa.models import Ticket
 
-NAME: Final = "Parhelion doctor"
 CLOSED_BECAUSE: Final = "Closed by the write test of Parhelion's doctor."
 
 
@@ -23,8 +23,8 @@ class Trial:
         now: when the test began (UTC); tells this test's client from those of others.
         made: the client; None as long as there is none.
         main_site_id: its main site.
-        tickets: its tickets that are still to be closed, with their types.
-        contracts: its contracts that are still to end.
+        tickets: its tickets that are open; the first is kept for when the client is inactive.
+        contracts: its contracts that go on.
         works: what HaloPSA let be done while the client was active.
     """
 
@@ -32,7 +32,7 @@ class Trial:
     now: datetime
     made: ClientRef | None = None
     main_site_id: int = 0
-    tickets: dict[int, int] = field(default_factory=dict)
+    tickets: list[Ticket] = field(default_factory=list)
     contracts: list[int] = field(default_factory=list)
     works: set[str] = field(default_factory=set)
 
@@ -49,7 +49,7 @@ class Trial:
     @property
     def name(self) -> str:
         """The client's name."""
-        return f"{NAME} {self.now:%Y-%m-%d %H:%M:%S}"
+        return f"{TRIAL_NAME} {self.now:%Y-%m-%d %H:%M:%S}"
 
     @property
     def key(self) -> str:
@@ -82,24 +82,33 @@ class Trial:
             skip_rules=True,
         )
 
-    async def close(self, ticket_id: int) -> bool:
+    async def open(self, type_id: int | None) -> Ticket:
+        """Open a ticket that nobody is assigned to; None leaves its type to HaloPSA."""
+        made = await self.halo.tickets.create(
+            summary=self.name, client_id=self.client.id, site_id=self.main_site_id, type_id=type_id, skip_rules=True
+        )
+        return await self.halo.tickets.get(made.id)
+
+    async def close(self, ticket: Ticket) -> bool:
         """Close a ticket that nobody is assigned to, as a churn does it.
 
         Returns:
             Whether HaloPSA shows it as closed.
         """
-        status_id = (await closing_status(self.patient)).id
-        await self.halo.tickets.update(
-            ticket_id,
-            status_id=status_id,
-            type_id=self.tickets[ticket_id],
-            client_id=self.client.id,
-            agent_id=await self._closer_id(),
-            skip_rules=True,
-        )
-        shown = await self.halo.tickets.get(ticket_id)
-        if closed := shown.closed or shown.status_id == status_id:
-            del self.tickets[ticket_id]
+        rules = await closing_rules(self.halo, self.patient.policy)
+        # An earlier try may have closed it without an answer, and to change a closed ticket takes a right of its own.
+        if rules.is_open(await self.halo.tickets.get(ticket.id)):
+            await self.halo.tickets.update(
+                ticket.id,
+                **rules.closing(ticket.type_id),
+                type_id=ticket.type_id,
+                client_id=self.client.id,
+                agent_id=self.halo.closer_agent_id or rules.closer_agent_id or await self._signed_in_id(),
+                skip_rules=True,
+            )
+        closed = not rules.is_open(await self.halo.tickets.get(ticket.id))
+        if closed:
+            self.tickets = [one for one in self.tickets if one.id != ticket.id]
         return closed
 
     async def end(self, contract_id: int) -> bool:
@@ -109,15 +118,24 @@ class Trial:
             Whether HaloPSA shows it as ended.
         """
         await self.halo.contracts.update(contract_id, end=self.today, rolling=False)
-        shown = await self.halo.contracts.find(client_id=self.client.id)
-        ended = any(one.id == contract_id and one.end == self.today and not one.rolling for one in shown)
+        ended = contract_id not in await self._running_contracts()
         if ended:
-            self.contracts.remove(contract_id)
+            self.contracts = [one for one in self.contracts if one != contract_id]
         return ended
 
-    async def _closer_id(self) -> int | None:
-        if self.halo.closer_agent_id is not None:
-            return self.halo.closer_agent_id
+    async def find_more(self) -> None:
+        """Look for open tickets and running contracts also among those whose making had no answer."""
+        rules = await closing_rules(self.halo, self.patient.policy)
+        found = await self.halo.tickets.find(client_id=self.client.id)
+        known = {one.id for one in self.tickets}
+        self.tickets += [one for one in found if one.id not in known and rules.is_open(one)]
+        self.contracts = sorted({*self.contracts, *await self._running_contracts()})
+
+    async def _running_contracts(self) -> list[int]:
+        found = await self.halo.contracts.find(client_id=self.client.id)
+        return [one.id for one in found if one.active and (one.rolling or one.end != self.today)]
+
+    async def _signed_in_id(self) -> int | None:
         try:
             me = await signed_in_agent(self.halo)
         except HaloRefused:

@@ -1,11 +1,11 @@
 """Whether HaloPSA takes every write that a workflow makes, tried on a client that is made for it."""
 
-from collections.abc import Awaitable, Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, ParamSpec
 
 from worker.errors import NeedsOperator, RetryLater
 from workflows.canonical import Client, Contact, ContractTerms, Deal, Site
-from workflows.doctor.examination import Check, Verdict
+from workflows.doctor.examination import Check, Verdict, persistently
 from workflows.doctor.rights import (
     EDIT_ASSETS,
     EDIT_CONTRACTS,
@@ -13,6 +13,7 @@ from workflows.doctor.rights import (
     EDIT_NOTES,
     EDIT_TICKETS,
 )
+from workflows.doctor.ticket_types import policy_types
 from workflows.doctor.trial import Trial
 from workflows.ensure import (
     ensure_client,
@@ -23,13 +24,21 @@ from workflows.ensure import (
 )
 from workflows.halopsa import HaloForbidden, HaloRefused
 
+P = ParamSpec("P")
+
 MAIN_CONTACT: Final = (
     "HaloPSA asks for a main contact with every new customer, but contacts are made after their client: switch off in "
     "HaloPSA's configuration that the main contact of a customer is compulsory."
 )
-ROLE_CLOSES: Final = (
-    "Under Configuration > Agents > Roles, let the role re-assign tickets and change their status outside of actions."
+OPEN_FIELDS: Final = (
+    "Give what HaloPSA asks for as open_fields under [ticket_types.NAME] in the policy file, or change the type under "
+    "Configuration > Tickets > Ticket Types."
 )
+CLOSE_FIELDS: Final = (
+    "Give what HaloPSA asks for as close_fields under [ticket_types.NAME] in the policy file; under Configuration > "
+    "Agents > Roles, let the role re-assign tickets and change their status outside of actions."
+)
+ONE_BY_ONE: Final = "Nothing to mend: tickets are closed one by one, with two requests each, which takes longer."
 NOT_KEPT: Final = "Look in HaloPSA for a rule, an automation or a mandatory field that undoes the change."
 
 
@@ -103,29 +112,52 @@ async def asset(trial: Trial) -> Verdict:
 
 
 async def ticket(trial: Trial) -> Verdict:
-    """Open tickets: some are to be closed before the client is inactive, one after."""
-    for number in range(1, 4):
-        made = await trial.halo.tickets.create(
-            summary=f"Parhelion doctor {number}", client_id=trial.client.id, site_id=trial.main_site_id, skip_rules=True
-        )
-        trial.tickets[made.id] = (await trial.halo.tickets.get(made.id)).type_id
-    return Verdict("ok", f"tickets {', '.join(map(str, trial.tickets))} are opened")
+    """Open tickets: two of HaloPSA's own choice of type, and one of each type that the policy names."""
+    refused = []
+    for type_id in (None, None, *await policy_types(trial.patient)):
+        try:
+            trial.tickets.append(await trial.open(type_id))
+        except HaloForbidden:
+            raise
+        except HaloRefused as refusal:
+            refused.append(f"type {type_id or 'not named'}: {refusal.what}")
+    if refused:
+        return Verdict("fails", "; ".join(refused), OPEN_FIELDS)
+    return Verdict("ok", f"tickets {', '.join(str(one.id) for one in trial.tickets)} are opened")
 
 
 async def reason(trial: Trial) -> Verdict:
     """Put an internal action on a ticket."""
-    ticket_id = min(trial.tickets)
+    ticket_id = trial.tickets[0].id
     await trial.give_reason(ticket_id)
     return Verdict("ok", f"ticket {ticket_id} bears a reason, hidden from its user")
 
 
+async def arrays(trial: Trial) -> Verdict:
+    """Change two tickets in one request, and look whether both have changed."""
+    summary = f"{trial.name}, two at once"
+    ids = [one.id for one in trial.tickets[:2]]
+    try:
+        await trial.halo.tickets.update_many({one: {"summary": summary, "skip_rules": True} for one in ids})
+    except HaloForbidden:
+        raise
+    except HaloRefused as refusal:
+        return Verdict("warning", f"HaloPSA takes no arrays: {refusal.what}", ONE_BY_ONE)
+    changed = [one for one in ids if (await trial.halo.tickets.get(one)).summary == summary]
+    if changed != ids:
+        return Verdict("warning", f"of tickets {ids} in one request HaloPSA changed only {changed}", ONE_BY_ONE)
+    return Verdict("ok", "HaloPSA takes arrays whole: tickets are closed many at a time")
+
+
 async def closing(trial: Trial) -> Verdict:
-    """Close a ticket that nobody is assigned to."""
-    ticket_id = min(trial.tickets)
-    if not await trial.close(ticket_id):
-        return Verdict("fails", f"HaloPSA took the change, but ticket {ticket_id} is open", ROLE_CLOSES)
-    trial.works.add("closing")
-    return Verdict("ok", f"ticket {ticket_id} is closed")
+    """Close tickets that nobody is assigned to: one of each type."""
+    tried = trial.tickets[1:]
+    refused = [refusal for one in tried if (refusal := await _refusal(f"ticket {one.id}", trial.close, one))]
+    if len(refused) < len(tried):
+        trial.works.add("closing")
+    if refused:
+        return Verdict("fails", "; ".join(refused), CLOSE_FIELDS)
+    return Verdict("ok", f"closed: {', '.join(f'ticket {one.id} of type {one.type_id}' for one in tried)}")
 
 
 async def contract_end(trial: Trial) -> Verdict:
@@ -149,11 +181,11 @@ async def writes_to_inactive(trial: Trial) -> Verdict:
     """Close a ticket, end a contract and write a note while the client is inactive, as far as it worked before."""
     attempts = []
     if "closing" in trial.works:
-        attempts.append(await _refusal("closing a ticket", trial.close(min(trial.tickets))))
+        attempts.append(await _refusal("closing a ticket", trial.close, trial.tickets[0]))
     if "ending" in trial.works:
-        attempts.append(await _refusal("ending a contract", trial.end(min(trial.contracts))))
+        attempts.append(await _refusal("ending a contract", trial.end, trial.contracts[0]))
     if "noting" in trial.works:
-        attempts.append(await _refusal("writing a note", trial.note("Written while the client is inactive.")))
+        attempts.append(await _refusal("writing a note", trial.note, "Written while inactive."))
     if not attempts:
         return Verdict("skipped", "not tried: none of these writes worked while the client was active")
     refused = [attempt for attempt in attempts if attempt]
@@ -181,6 +213,7 @@ WRITE_CHECKS: Final[Sequence[Check[Trial]]] = (
     Check("write-asset", asset, ("onboard_client: asset",), EDIT_ASSETS, (*SITE, "asset-types")),
     Check("write-ticket", ticket, ("onboard_client: kick-off ticket",), EDIT_TICKETS, SITE),
     Check("write-reason", reason, ("churn_client: ticket",), EDIT_TICKETS, ("write-ticket",)),
+    Check("write-array", arrays, ("churn_client: tickets",), EDIT_TICKETS, ("write-ticket",)),
     Check("write-closing", closing, ("churn_client: ticket",), EDIT_TICKETS, ("write-ticket", "closed-status")),
     Check("write-contract-end", contract_end, ("churn_client: contract",), EDIT_CONTRACTS, ("write-contract",)),
     Check("write-inactive", inactive, ("churn_client: inactive",), EDIT_CUSTOMERS, MADE),
@@ -193,11 +226,12 @@ WRITE_CHECKS: Final[Sequence[Check[Trial]]] = (
 )
 
 
-async def _refusal(what: str, write: Awaitable[object]) -> str:
+async def _refusal(what: str, write: Callable[P, Awaitable[bool | None]], *args: P.args, **kwargs: P.kwargs) -> str:
     """Make a write, and say why it had no effect; empty if it had."""
     try:
-        return f"{what}: HaloPSA took the change, but shows the old state" if await write is False else ""
+        unchanged = await persistently(write, *args, **kwargs) is False
     except NeedsOperator as error:
         return f"{what}: {error.what}"
     except RetryLater as error:
         return f"{what}: {error.reason}"
+    return f"{what}: HaloPSA took the change, but shows the old state" if unchanged else ""
