@@ -2,7 +2,7 @@
 
 import json
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 
@@ -27,7 +27,11 @@ class Crash(BaseException):
 class Wire(httpx.AsyncBaseTransport):
     """Carries requests to the sandbox, keeps them, and lets some of them go wrong, by their number from 1."""
 
+    all_wires: ClassVar[list["Wire"]] = []
+
     def __init__(self, sandbox: Sandbox) -> None:
+        self.all_wires.append(self)
+        self.dialect = sandbox.dialect
         self._inner = httpx.ASGITransport(sandbox_app(sandbox))
         self.requests: list[httpx.Request] = []
         self.mishaps: dict[int, str] = {}

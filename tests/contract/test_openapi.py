@@ -1,27 +1,17 @@
-"""Every request that the workflows make holds against HaloPSA's own OpenAPI document."""
+"""Every request that the workflows make holds against HaloPSA's own OpenAPI document.
 
-import json
-from collections.abc import Iterator, Mapping
-from functools import cache
-from pathlib import Path
+The scenarios look at each of theirs as well.
+"""
+
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.openapi import DOCUMENT, problems
 from tests.tenant import Tenant, event
 
-DOCUMENT = Path(__file__).parents[3] / "shared/data/halopsa-openapi.json"
 pytestmark = pytest.mark.skipif(not DOCUMENT.exists(), reason="HaloPSA's OpenAPI document is not here")
-
-QUERY_TYPES = {"int": str.isdecimal, "bool": {"true", "false"}.__contains__, "string": bool}
-BODY_TYPES: dict[str, type | tuple[type, ...]] = {
-    "integer": int,
-    "number": (int, float),
-    "string": str,
-    "boolean": bool,
-    "array": list,
-}
 
 DEAL = {
     "deal": {"id": "D-1", "name": "Acme", "contract": {"starts_on": "2026-12-01", "term_months": 12}},
@@ -61,74 +51,6 @@ DEAL = {
     ],
     "assets": [{"tag": "LT-1", "type": "Laptop", "serial": "X"}],
 }
-
-
-@cache
-def document() -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads(DOCUMENT.read_text())
-    return loaded
-
-
-def operation(request: httpx.Request) -> dict[str, Any]:
-    """The document's entry for a request; HaloPSA does not mind upper and lower case."""
-    parts = request.url.path.removeprefix("/api/").lower().split("/")
-    for path, methods in document()["paths"].items():
-        known = path.strip("/").lower().split("/")
-        same = all(
-            mine == theirs or (theirs == "{id}" and mine.isdecimal())
-            for mine, theirs in zip(parts, known, strict=False)
-        )
-        if same and len(parts) == len(known) and request.method.lower() in methods:
-            found: dict[str, Any] = methods[request.method.lower()]
-            return found
-    raise AssertionError(f"{request.method} {request.url.path} is not in the document")
-
-
-def query_problems(request: httpx.Request) -> Iterator[str]:
-    known = {parameter["name"]: parameter["schema"]["type"] for parameter in operation(request).get("parameters", [])}
-    for name, value in request.url.params.multi_items():
-        if name not in known:
-            yield f"unknown query name {name}"
-        elif not QUERY_TYPES[known[name]](value):
-            yield f"{name}={value} is no {known[name]}"
-
-
-def body_problems(request: httpx.Request) -> Iterator[str]:
-    content = operation(request)["requestBody"]["content"]
-    schema = next(iter(content.values()))["schema"]
-    body = json.loads(request.content)
-    if schema["type"] != "array" or not isinstance(body, list):
-        yield "the body is no array"
-        return
-    for record in body:
-        yield from object_problems(record, resolve(schema["items"]))
-
-
-def object_problems(record: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[str]:
-    for name, value in record.items():
-        known = schema["properties"].get(name)
-        if known is None:
-            yield f"unknown property {name}"
-        elif "$ref" in known:
-            yield from object_problems(value, resolve(known))
-        elif not isinstance(value, BODY_TYPES[known["type"]]) or (
-            isinstance(value, bool) != (known["type"] == "boolean")
-        ):
-            yield f"{name}={value!r} is no {known['type']}"
-
-
-def resolve(schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = document()["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
-    return found
-
-
-def problems(requests: list[httpx.Request]) -> list[str]:
-    return [
-        f"{request.method} {request.url.path}: {problem}"
-        for request in requests
-        for found in (query_problems(request), body_problems(request) if request.method == "POST" else ())
-        for problem in found
-    ]
 
 
 async def wind_up_and_down(tenant: Tenant) -> None:

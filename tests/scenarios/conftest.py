@@ -1,12 +1,23 @@
 """What the scenarios share: a tenant, and events as a CRM would send them."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.tenant import Tenant, fixed_clock
+from tests.openapi import DOCUMENT, problems
+from tests.tenant import Tenant, Wire, fixed_clock
 from workflows.sandbox import Faults, Sandbox
 from workflows.sandbox.halopsa.dialects import DialectName
+
+
+@pytest.fixture(autouse=True)
+def held_against_halopsas_document() -> Iterator[None]:
+    """Every request of a scenario in HaloPSA's own dialect is one that its document knows."""
+    Wire.all_wires.clear()
+    yield
+    if DOCUMENT.exists():
+        assert [fault for wire in Wire.all_wires if wire.dialect == "v2" for fault in problems(wire.requests)] == []
 
 
 @pytest.fixture(params=["v2", "guide"])
