@@ -57,11 +57,28 @@ async def test_the_defaults_are_in_a_usual_halopsa() -> None:
 
 async def test_each_list_is_read_once() -> None:
     tenant = Tenant()
-    policy = parse_policy('[churn_client]\nkeep_types = ["Incident", "Alert", "Nothing"]\n')
+    policy = parse_policy(
+        """
+        [churn_client]
+        keep_types = ["Incident", "Alert", "Nothing"]
+        reassign_assets_to = "Nobody"
+        final_billing = {client = "Nobody", ticket_type = "Incident", summary = "Final bill"}
+        """
+    )
     problems = await resolve(without_run(tenant), policy)
 
-    assert [problem.key for problem in problems] == ["churn_client.keep_types[2]"]
-    assert sorted(tenant.wire.calls) == ["GET /api/Status", "GET /api/TicketType"]
+    assert sorted(problem.key for problem in problems) == [
+        "churn_client.final_billing.client",
+        "churn_client.keep_types[2]",
+        "churn_client.reassign_assets_to",
+    ]
+    assert sorted(tenant.wire.calls) == ["GET /api/Client", "GET /api/Status", "GET /api/TicketType"]
+
+
+async def test_customer_types_and_relationships_are_two_lists() -> None:
+    policy = parse_policy('[clients]\ntypes = {Lead = "Lead"}\nrelationships = {Vendor = "Supplier"}\n')
+
+    assert await resolve(without_run(Tenant()), policy) == []
 
 
 async def test_who_has_left_cannot_be_named() -> None:
