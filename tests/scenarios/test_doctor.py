@@ -11,6 +11,7 @@ from worker.budget import WaitingGuard
 from workflows.doctor import Examination, Finding, Patient, Trial, examine_tenant, try_writes
 from workflows.halopsa import HaloConnection
 from workflows.policy import Policy
+from workflows.sandbox import Faults
 
 Findings = dict[str, Finding]
 
@@ -274,3 +275,12 @@ async def test_the_webhook_must_be_there_and_on(doctor: Doctor, webhook: dict[st
     findings = await doctor.examine(webhook_address="https://parhelion.example/webhooks/halopsa")
 
     assert findings["webhook"].state == state
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_unpleasant_ways_of_halopsa_are_no_failures(doctor: Doctor, seed: int) -> None:
+    doctor.tenant.sandbox.faults = Faults.unpleasant(seed=seed)
+    findings = await doctor.examine(write_test=True)
+
+    assert failing(findings) == set()
+    assert findings["write-test-put-away"].state == "ok"

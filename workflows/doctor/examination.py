@@ -16,7 +16,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 Subject = TypeVar("Subject")
 
-TRIES: Final = 3
+TRIES: Final = 5
 
 LATER: Final = "Run the doctor again in a few minutes; if it stays so, look at HaloPSA's status and at the way to it."
 

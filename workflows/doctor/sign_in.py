@@ -6,7 +6,7 @@ from typing import Final
 
 import httpx
 
-from workflows.doctor.examination import LATER, Check, Verdict
+from workflows.doctor.examination import LATER, Check, Verdict, persistently
 from workflows.doctor.patient import Patient
 from workflows.doctor.rights import APPLICATION, FRESH, NEEDED, PERMISSIONS, READ_LISTS, WANTED, missing_scopes
 from workflows.halopsa import Halo, HaloForbidden, HaloRefused, HaloUnavailable
@@ -35,7 +35,7 @@ LOG_IN_AS: Final = (
 async def sign_in(patient: Patient) -> Verdict:
     """Get a token for the scopes of the settings."""
     try:
-        await _ask_for_token(patient.halo)
+        await persistently(_ask_for_token, patient.halo)
     except HaloUnavailable as error:
         unreached = isinstance(error.__cause__, httpx.TransportError | TimeoutError)
         return Verdict("fails", error.reason, UNREACHED if unreached else NO_TOKEN)
@@ -47,7 +47,7 @@ async def sign_in(patient: Patient) -> Verdict:
 async def token(patient: Patient) -> Verdict:
     """Look on with a token for the scopes that HaloPSA allows, where it refuses others."""
     try:
-        await _ask_for_token(patient.halo)
+        await persistently(_ask_for_token, patient.halo)
     except (HaloUnavailable, HaloForbidden):
         return Verdict("skipped", "without a token nothing more can be looked at: see sign-in")
     return Verdict("ok", f"a token for: {patient.granted or patient.scope}")

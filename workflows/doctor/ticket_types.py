@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from workflows.doctor.examination import Check, Verdict
+from workflows.doctor.examination import Check, Verdict, persistently
 from workflows.doctor.patient import Patient
 from workflows.doctor.rights import READ_LISTS
 from workflows.doctor.setup import closing_status
@@ -53,7 +53,7 @@ TICKET_TYPES: Final = Check(
 async def _in_full(patient: Patient, one: TicketType) -> TicketType:
     """Read a ticket type by itself: a list leaves out what its tickets need."""
     try:
-        return await patient.halo.ticket_types.get(one.id)
+        return await persistently(patient.halo.ticket_types.get, one.id)
     except HaloRefused:
         return one
 
