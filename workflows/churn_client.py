@@ -1,8 +1,11 @@
 """Winding down: a client that leaves becomes inactive, its tickets are closed and its contracts end."""
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from operator import attrgetter
+from typing import Final
 
 from pydantic import BaseModel, Field
 
@@ -23,6 +26,9 @@ from workflows.leaving_client import Leaving, deactivate, find_client, last_day_
 from workflows.msp import Msp
 from workflows.open_tickets import open_tickets
 from workflows.snapshot import Snapshot, take_snapshot
+
+LEAVING_MARK: Final = re.compile(r"Parhelion run (\S+): leaving")
+"""How a run's note that a client leaves ends."""
 
 
 class Churned(BaseModel):
@@ -96,7 +102,9 @@ async def churn_client(run: Run, msp: Msp, event: Event) -> Churned:
         await run.approval("late", question, within=timedelta(hours=policy.approval_hours))
     rules = await run.step("closing-rules", closing_rules, halo, policy)
     leaving = Departure(churn, client, last_day, leaves_at(churn, policy.zone), rules, f"Parhelion run {run.id}")
-    snapshot = await _until_it_leaves(run, msp, leaving)
+    snapshot, moved_to = await _until_it_leaves(run, msp, leaving)
+    if moved_to:
+        return Churned(client_id=client.id, last_service_day=last_day, superseded_by=moved_to)
     churned = await _wind_down(run, msp, event, leaving, snapshot)
     noted = await run.step(
         "report", ensure_note, halo, client.id, f"{leaving.mark}: wound down", report(event, churned, snapshot)
@@ -105,8 +113,12 @@ async def churn_client(run: Run, msp: Msp, event: Event) -> Churned:
     return churned
 
 
-async def _until_it_leaves(run: Run, msp: Msp, leaving: Departure) -> Snapshot:
-    """Note that the client leaves, let a person decide where that is due, and wait for the day; then look anew."""
+async def _until_it_leaves(run: Run, msp: Msp, leaving: Departure) -> tuple[Snapshot, str]:
+    """Note that the client leaves, let a person decide where that is due, and wait for the day; then look anew.
+
+    Returns:
+        What the client has; the run that winds it down on another day instead, if there is one.
+    """
     halo, client, hours = msp.halo, leaving.client, msp.policy.approval_hours
     snapshot = await run.step("snapshot", take_snapshot, halo, client.id, leaving.rules)
     noted = await run.step(
@@ -120,12 +132,14 @@ async def _until_it_leaves(run: Run, msp: Msp, leaving: Departure) -> Snapshot:
             "last-service-day-over", leaving.leaves_at, f"the last service day of {client.name} to end"
         )
     if not (asked or leaving.leaves_at):
-        return snapshot
+        return snapshot, ""
+    if moved_to := await run.step("moved", leaves_by_later_run, halo, client.id, noted.id if noted else 0):
+        return snapshot, moved_to
     snapshot = await run.step("fresh-snapshot", take_snapshot, halo, client.id, leaving.rules)
     found = doubts(client, leaving.churn, leaving.last_day, snapshot, msp.policy)
     if await ask(run, "guard-again", client, [doubt for doubt in found if doubt not in agreed], hours=hours):
         snapshot = await run.step("agreed-snapshot", take_snapshot, halo, client.id, leaving.rules)
-    return snapshot
+    return snapshot, ""
 
 
 async def _wind_down(run: Run, msp: Msp, event: Event, leaving: Departure, snapshot: Snapshot) -> Churned:
@@ -193,6 +207,24 @@ async def _hand_over(attempts: Attempts, msp: Msp, event: Event, leaving: Depart
 async def leaves_by_run(halo: Halo, client_id: int, run_id: str) -> bool:
     """Whether a run has put the note on the client that it leaves: then that run winds it down."""
     return any(_leaving_mark(run_id) in note.text for note in await halo.notes.find(client_id=client_id))
+
+
+async def leaves_by_later_run(halo: Halo, client_id: int, note_id: int) -> str:
+    """Find the last run that has noted, after this one did, that the client leaves: a later event moved the day.
+
+    Args:
+        halo: HaloPSA.
+        client_id: the client.
+        note_id: this run's note; 0 where it may write none.
+
+    Returns:
+        The run's id; empty if there is none.
+    """
+    if not note_id:
+        return ""
+    later = [note for note in await halo.notes.find(client_id=client_id) if note.id > note_id]
+    marks = [mark[1] for note in sorted(later, key=attrgetter("id")) if (mark := LEAVING_MARK.search(note.text))]
+    return marks[-1] if marks else ""
 
 
 def _leaving_mark(run_id: str) -> str:

@@ -1,5 +1,7 @@
 """What a client has in HaloPSA, read at one moment."""
 
+from typing import Final
+
 from pydantic import BaseModel, Field
 
 from workflows.closing_rules import ClosingRules
@@ -7,6 +9,9 @@ from workflows.halopsa import Halo, HaloForbidden, HaloNotFound
 from workflows.halopsa.collection import Collection
 from workflows.halopsa.models import Contract, R, RecurringInvoice
 from workflows.open_tickets import BATCH, OpenTicket, open_tickets
+
+GENERAL_USER: Final = "General User"
+"""HaloPSA's built-in user of every site, whom tickets without a named one belong to; never to be changed."""
 
 
 class Snapshot(BaseModel):
@@ -48,7 +53,8 @@ async def take_snapshot(halo: Halo, client_id: int, rules: ClosingRules) -> Snap
     not_read: list[str] = []
     found = await open_tickets(halo, client_id, rules)
     tickets = [ticket for ticket in found if ticket.type_id not in rules.keep_type_ids]
-    contacts = await _if_allowed(halo.contacts, client_id, not_read)
+    users = await _if_allowed(halo.contacts, client_id, not_read)
+    contacts = [user for user in users if user.name != GENERAL_USER]
     return Snapshot(
         tickets=tickets[:BATCH],
         more_tickets=len(tickets[BATCH:]),
