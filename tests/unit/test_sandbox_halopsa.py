@@ -60,6 +60,31 @@ async def test_unreadable_bodies_are_refused(halo: HaloCaller, body: bytes) -> N
     assert (await halo.http.post("/api/Client", content=body)).status_code == 400
 
 
+@pytest.mark.parametrize(
+    ("entity", "fields"),
+    [
+        ("Users", '"name":"x","site_id":NaN'),
+        ("Site", '"name":"x","client_id":1e400'),
+        ("Client", '"name":"x","new_external_link":{"module_id":[1]}'),
+        ("ClientContract", '"client_id":12,"start_date":"0001-01-01T00:00:00+14:00"'),
+        ("ClientContract", '"client_id":12,"end_date":"soon"'),
+        ("Notification", '"webhook_id":[1]'),
+    ],
+)
+async def test_values_that_make_no_sense_are_refused_and_leave_no_trace(
+    halo: HaloCaller, entity: str, fields: str
+) -> None:
+    before = halo.sandbox.state()
+    assert (await halo.http.post(f"/api/{entity}", content=f"[{{{fields}}}]")).status_code == 400
+    assert halo.sandbox.state() == before
+
+
+async def test_custom_fields_that_are_none_are_dropped(halo: HaloCaller) -> None:
+    sent = [1, {"id": [1], "value": 2}, {"name": "CFCrmId", "value": "C-77"}]
+    [kept] = (await halo.post("Client", {"name": "Acme", "customfields": sent}))["customfields"]
+    assert kept["value"] == "C-77"
+
+
 async def test_a_float_is_no_integer(halo: HaloCaller) -> None:
     assert "Input string '95.0' is not a valid integer" in await halo.post(
         "Tickets", {"summary": "x", "client_id": 95.0}, status=400

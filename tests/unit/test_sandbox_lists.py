@@ -45,6 +45,13 @@ async def test_lists_are_ordered_as_asked(halo: HaloCaller, acme: int) -> None:
     assert [(row["status_id"], row["summary"]) for row in rows["tickets"]] == [(2, "a"), (2, "b"), (1, "a")]
 
 
+async def test_odd_orders_and_counts_are_no_trouble(halo: HaloCaller) -> None:
+    for n in range(2):
+        await halo.post("Client", {"name": f"{n}", "customfields": [{"id": 201, "value": n}]})
+    assert len((await halo.get("Client", order="customfields"))["clients"]) == 4
+    assert (await halo.get("Client", count=-1))["clients"] == []
+
+
 async def test_filters_narrow_down_together(halo: HaloCaller, acme: int) -> None:
     for client, status in ((acme, 1), (acme, 2), (12, 2)):
         halo.sandbox.plant("Tickets", {"summary": "x", "client_id": client, "status_id": status})

@@ -3,7 +3,7 @@
 from typing import Any
 
 from workflows.sandbox.answers import Refused, require
-from workflows.sandbox.halopsa.fields import ADDRESS_LINES, read_address
+from workflows.sandbox.halopsa.fields import ADDRESS_LINES, FIELDS, read_address, read_fields
 from workflows.sandbox.halopsa.reference import GENERAL_USER
 from workflows.sandbox.halopsa.store import Record, Store
 
@@ -202,8 +202,9 @@ def _own(sent: Record) -> Record:
 
 def _link(store: Store, client: Record, sent: Record) -> None:
     if "new_external_link" in sent:
-        known = {"table_id": CLIENTS_TABLE} | sent["new_external_link"]
-        store["ExternalLink"].add(known | {"halo_id": client["id"], "halo_desc": client["name"]})
+        link = read_fields(FIELDS["ExternalLink"], sent["new_external_link"], 0)
+        made = {"id": 0, "halo_id": client["id"], "halo_desc": client["name"]}
+        store["ExternalLink"].add({"table_id": CLIENTS_TABLE, "third_party_id": ""} | link | made)
 
 
 def _toplevel(store: Store, sent: Record) -> Record:

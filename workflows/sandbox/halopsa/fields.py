@@ -4,6 +4,7 @@ The names and types in ``fields.json`` are those of HaloPSA's OpenAPI document (
 """
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -62,10 +63,10 @@ def merge_custom_fields(known: list[Record], stored: list[Record], sent: list[An
     Args:
         known: the custom fields that are set up (``FieldInfo``); others are dropped without a word.
         stored: the record's, before.
-        sent: objects with ``value``, and with ``id`` or ``name``.
+        sent: objects with ``value``, and with ``id`` or ``name``; anything else is dropped too.
     """
     merged = {custom["id"]: custom for custom in stored}
-    for custom in sent:
+    for custom in (element for element in sent if isinstance(element, dict)):
         for field in known:
             if custom.get("id") == field["id"] or custom.get("name") == field["name"]:
                 merged[field["id"]] = {"id": field["id"], "name": field["name"], "value": custom.get("value")}
@@ -86,9 +87,9 @@ def read_date(value: Any, where: str) -> str:
     """
     try:
         moment = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
+        return (moment.astimezone(UTC) if moment.tzinfo else moment).replace(tzinfo=None).isoformat()
+    except (TypeError, ValueError, OverflowError):
         raise _unreadable(value, where) from None
-    return (moment.astimezone(UTC) if moment.tzinfo else moment).replace(tzinfo=None).isoformat()
 
 
 _LAST_NEVER_YEAR = 1900  # 0001-01-01, 1899-12-30 and 1900-01-01 stand for "never"
@@ -105,9 +106,12 @@ def _integer(value: Any, where: str) -> int:
 
 def _number(value: Any, where: str) -> float:
     try:
-        return float(value)
+        number = float(value)
     except (TypeError, ValueError):
         raise _unreadable(value, where) from None
+    if not math.isfinite(number):
+        raise _unreadable(value, where)
+    return number
 
 
 def _boolean(value: Any, where: str) -> bool:

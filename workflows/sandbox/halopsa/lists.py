@@ -127,12 +127,12 @@ def _ordered(entity: Entity, query: Query, found: list[Record]) -> list[Record]:
 
 def _sort_key(field: str, record: Record) -> tuple[bool, Any]:
     value = record.get(field)
-    return (value is None, value.lower() if isinstance(value, str) else value)
+    return (value is None, str(value).lower() if isinstance(value, str | list | dict) else value)
 
 
 def _head(entity: Entity, query: Query, faults: Faults, rows: list[Record]) -> tuple[list[Record], Record]:
     """The first rows and the envelope around them: without ``pageinate=true`` page number and size mean nothing."""
-    size = min(_number(query, "count", ROWS_BY_DEFAULT), _cap(entity, faults))
+    size = min(max(_number(query, "count", ROWS_BY_DEFAULT), 0), _cap(entity, faults))
     return rows[:size], _count(faults, rows, rows[:size])
 
 
