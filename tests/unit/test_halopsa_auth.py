@@ -172,6 +172,28 @@ async def test_a_refused_sign_in_says_why_and_keeps_the_secret(answer: httpx.Res
     assert SECRET not in f"{raised.value!r} {raised.value} {connection!r} {connection.__dict__}"
 
 
+async def test_a_sign_in_goes_through_the_fence_and_takes_no_intent() -> None:
+    notebook = Notebook()
+    run = MemoryRun(notebook)
+    await run.step("read", read_client, connect(Server()).for_run(run))
+
+    assert [what for what, _ in run.calls] == ["GET /api/authinfo", "POST /auth/token", "GET /api/Client/1"]
+    assert notebook.intents == set()
+
+
+async def test_a_halopsa_that_is_too_busy_to_say_where_to_sign_in_is_not_asked_elsewhere() -> None:
+    asked: list[str] = []
+
+    def busy(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        return httpx.Response(429, headers={"Retry-After": "7"})
+
+    connection = HaloConnection("http://x", client_id="a", client_secret="b", transport=httpx.MockTransport(busy))
+    with pytest.raises(HaloUnavailable) as raised:
+        await ask(connection)
+    assert (raised.value.after, asked) == (7.0, ["/api/authinfo"])
+
+
 async def test_no_answer_to_the_sign_in_passes_by_itself() -> None:
     def refuse(request: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("refused", request=request)

@@ -232,7 +232,7 @@ class Impatient(MemoryRun):
     """A run whose calls have no time."""
 
     def call(self, what: str, *, write: bool, budget_s: float = 10.0, limited: bool = True) -> Any:
-        return super().call(what, write=write, budget_s=budget_s * 0)
+        return super().call(what, write=write, budget_s=budget_s * 0, limited=limited)
 
 
 async def post(transport: FencedTransport) -> int:

@@ -42,6 +42,7 @@ def test_what_a_workflow_may_write_in_one_dialect_it_may_write_in_the_other(kind
         ("v2", "201", {"customfields": [{"id": 201, "value": "C-77"}], "notes": "Pays late"}),
         ("v2", "notes", {"notes": "Pays late\nParhelion key: C-77"}),
         ("guide", None, {"notes": "Pays late\nParhelion key: C-77"}),
+        ("guide", "ref", {"notes": "Pays late\nParhelion key: C-77"}),
     ],
 )
 def test_the_key_is_written_and_found_again_in_its_place(dialect: str, key: str | None, body: dict[str, Any]) -> None:

@@ -48,14 +48,14 @@ CONTACT_FIELDS: Final = (
 )
 
 
-def guide(key: Key | None = None, lines: Mapping[str, str] | None = None) -> Dialect:
-    """Make the guide's dialect.
+def guide(_key: Key | None = None, lines: Mapping[str, str] | None = None) -> Dialect:
+    """Make the guide's dialect for one tenant.
 
     Args:
-        key: where clients bear the CRM's key; by default a line of their notes.
+        _key: without effect: the guide's clients have no other place for the CRM's key than their notes.
         lines: the part of an address (line1, line2, city, region) → the line on which it stands.
     """
-    key = key or NotesKey()
+    key = NotesKey()
     listing = {**BOTH, **key.listing}
     clients = Entity(Client, "/Client", CLIENT_FIELDS, list_key="clients", listing=listing, page_size=500, key=key)
     address = absent("line1", "line2", "city", "region") | dict(LINES if lines is None else lines)
