@@ -37,6 +37,9 @@ A_YEAR_MS: Final = 365 * 24 * 3600 * 1000
 SLOTS: Final = 8
 TICK_MS: Final = 1000
 PAUSE_S: Final = 30
+PLENTY: Final = 250
+TIGHT: Final = 12
+"""Requests in half a minute: a run has to wait for room now and then, and no step of it needs more."""
 
 
 class LabWorker:
@@ -70,7 +73,7 @@ class LabWorker:
             worker="lab",
             hydrate=hydrate,
             rules=Policy().model_dump_json(),
-            budget=Budget(scripts),
+            budget=Budget(scripts, requests=TIGHT if suspend_always else PLENTY, window_s=30),
             suspend_always=suspend_always,
         )
 

@@ -7,8 +7,10 @@ local n, again, bulk, since = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARG
 local limit, bulk_limit, window = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
 local hold_ms = tonumber(ARGV[10])
 local now = now_ms()
-redis.call('HSET', BUDGET, 'limit', limit, 'bulk_limit', bulk_limit, 'window', window)
 local budget = budget_now(now)
+if budget.limit ~= limit or budget.bulk_limit ~= bulk_limit or budget.window ~= window then
+  redis.call('HSET', BUDGET, 'limit', limit, 'bulk_limit', bulk_limit, 'window', window)
+end
 local hold = name .. ' ' .. n .. ' ' .. bulk
 if redis.call('ZSCORE', HOLDS, hold) then return { 'granted' } end
 
