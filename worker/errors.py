@@ -4,6 +4,7 @@
     ├── RetryLater      outside trouble that passes by itself: the engine tries again
     ├── NotYet          what the run needs may still come: it lets others of its client pass and looks again
     ├── NeedsOperator   a person must mend something: the run fails and says what
+    ├── Ignored         an event means nothing here: it is closed with the reason
     └── StoreUnavailable  Valkey cannot store now: whoever sent something must send it again
     StopRun (BaseException)  no error: the run stops here; what becomes of it is decided elsewhere
     └── Fenced          it belongs to another worker by now
@@ -58,6 +59,18 @@ class NeedsOperator(ParhelionError):
         super().__init__(what if not mend else f"{what} To mend it: {mend}")
         self.what = what
         self.mend = mend
+
+
+class Ignored(ParhelionError):
+    """An event that means nothing here: it is closed with the reason, which is no fault.
+
+    Args:
+        reason: why, in words for an operator.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class StoreUnavailable(ParhelionError):

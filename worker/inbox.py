@@ -9,7 +9,7 @@ from typing import Any, Final
 import structlog
 
 from worker import metrics
-from worker.errors import NeedsOperator, RetryLater
+from worker.errors import Ignored, NeedsOperator, RetryLater
 from worker.events import Event
 from worker.journal import Journal, NewRun, Receipt
 from worker.journal.reading import Reader
@@ -75,26 +75,30 @@ class Inbox:
         received = read_event(event_id, stored)
         try:
             event = await self._hydrate(received)
+        except Ignored as ignored:
+            return await self._send_on(received, [], reason=ignored.reason)
         except (RetryLater, NeedsOperator) as trouble:
             await self._postpone(event_id, stored, trouble)
             return []
-        body = "" if event is received else event.dump()
         runs = [_new_run(workflow, event) for workflow in self._workflows if workflow.on == event.type]
+        body = "" if event is received else event.dump()
+        return await self._send_on(event, runs, body=body, reason=f"no workflow takes {event.type!r} events")
+
+    async def _send_on(self, event: Event, runs: Sequence[NewRun], *, body: str = "", reason: str) -> list[str]:
         names = sorted({f"{event.type} {key}" for run in runs for key in run.keys})
-        started = await self._journal.route(
-            event_id, runs, names=names, body=body, reason=f"no workflow takes {event.type!r} events"
-        )
+        started = await self._journal.route(event.id, runs, names=names, body=body, reason=reason)
         metrics.EVENTS.labels(event.source, "routed" if started else "ignored").inc()
-        _log.info("event routed", event_id=event_id, type=event.type, runs=started)
+        _log.info("event routed", event_id=event.id, type=event.type, runs=started)
         return started
 
     async def _postpone(self, event_id: str, stored: dict[str, str], trouble: RetryLater | NeedsOperator) -> None:
         now = int(time.time() * 1000)
         tries = int(stored.get("attempts", "0"))
         give_up = isinstance(trouble, NeedsOperator) or now - int(stored["received"]) > HYDRATE_FOR_MS
-        wait_s = HYDRATE_AGAIN_S[min(tries, len(HYDRATE_AGAIN_S) - 1)]
+        asked_s = trouble.after or 0.0 if isinstance(trouble, RetryLater) else 0.0
+        wait_s = max(HYDRATE_AGAIN_S[min(tries, len(HYDRATE_AGAIN_S) - 1)], asked_s)
         _log.warning("event not complete", event_id=event_id, error=str(trouble), given_up=give_up)
-        await self._journal.postpone(event_id, error=str(trouble), due=None if give_up else now + wait_s * 1000)
+        await self._journal.postpone(event_id, error=str(trouble), due=None if give_up else now + int(wait_s * 1000))
 
 
 def _new_run(workflow: Workflow[Any], event: Event) -> NewRun:

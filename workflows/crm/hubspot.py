@@ -1,0 +1,281 @@
+"""HubSpot: deals and what belongs to them.
+
+Paths, types of associations and limits: developers.hubspot.com, "CRM API" (v3) and "Associations" (v4).
+"""
+
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import httpx
+
+from worker.errors import NeedsOperator
+from worker.events import Event
+from worker.run import Guard
+from workflows.crm.api import Api, RecordGone
+from workflows.crm.mapping import at, moment_of, number, text
+from workflows.crm.records import Fields, Outcome, Record, Wanted, Words, found_changed
+from workflows.crm.sign_in import FixedToken
+
+URL: Final = "https://api.hubapi.com"
+PATHS: Final = {
+    "deal": "deals",
+    "company": "companies",
+    "contact": "contacts",
+    "line_item": "line_items",
+    "subscription": "subscriptions",
+    "note": "notes",
+}
+PRIMARY_COMPANY: Final = 5
+"""HubSpot's type of the association of a deal with its primary company."""
+NOTE_OF_DEAL: Final = 214
+BATCH: Final = 100
+"""HubSpot reads no more records at once."""
+SEARCHED: Final = 10_000
+"""HubSpot shows no more of one search."""
+MODIFIED: Final = "hs_lastmodifieddate"
+REMEMBER_S: Final = 600.0
+"""How long pipelines are remembered."""
+WON: Final = 1.0
+"""The probability of stages in which a deal is won, whatever they are called."""
+FIELDS: Final[Fields] = {
+    "deal.name": ("deal.dealname",),
+    "deal.kind": ("deal.dealtype",),
+    "deal.pipeline": ("deal.pipeline",),
+    "deal.amount": ("deal.amount",),
+    "deal.recurring_amount": ("deal.hs_mrr",),
+    "deal.currency": ("deal.deal_currency_code",),
+    "deal.owner_email": ("owner.email",),
+    "deal.lines.sku": ("line_item.hs_sku",),
+    "deal.lines.name": ("line_item.name",),
+    "deal.lines.quantity": ("line_item.quantity",),
+    "deal.lines.unit_price": ("line_item.price",),
+    "deal.lines.recurring": ("line_item.recurringbillingfrequency",),
+    "client.name": ("company.name",),
+    "client.phone": ("company.phone",),
+    "client.website": ("company.website", "company.domain"),
+    "client.domains": ("company.domain",),
+    "client.notes": ("company.description",),
+    "client.account_manager_email": ("owner.email",),
+    "site.line1": ("company.address",),
+    "site.line2": ("company.address2",),
+    "site.city": ("company.city",),
+    "site.region": ("company.state",),
+    "site.postcode": ("company.zip",),
+    "site.country": ("company.country",),
+    "site.phone": ("company.phone",),
+    "contact.first_name": ("contact.firstname",),
+    "contact.last_name": ("contact.lastname",),
+    "contact.email": ("contact.email",),
+    "contact.phone": ("contact.phone",),
+    "contact.mobile": ("contact.mobilephone",),
+    "contact.job_title": ("contact.jobtitle",),
+    "reason": ("deal.closed_lost_reason",),
+}
+DECIDING: Final = {"deal": ("dealstage", "pipeline", "closedate", "hubspot_owner_id", "hs_is_closed_won")}
+
+
+class HubSpot:
+    """HubSpot's client.
+
+    Args:
+        token: of a private app, or an OAuth token.
+        url: HubSpot's address.
+        version: the version in the paths of objects; the dated ones look alike ("2026-03").
+        transport: sends the requests; None opens network connections.
+        clock: returns seconds that never go back.
+    """
+
+    name = "HubSpot"
+    words = Words(deal="deal", client="company")
+    fields = FIELDS
+
+    def __init__(
+        self,
+        token: str,
+        *,
+        url: str = URL,
+        version: str = "v3",
+        transport: httpx.AsyncBaseTransport | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._api = Api("HubSpot", url, FixedToken("Authorization", f"Bearer {token}"), transport=transport)
+        dated = version[:1].isdigit()
+        self._objects = f"/crm/objects/{version}" if dated else f"/crm/{version}/objects"
+        self._links = self._objects if dated else "/crm/v4/objects"
+        self._clock = clock
+        self._known: dict[str, Mapping[str, Any]] = {}
+        self._known_until = 0.0
+
+    async def read(self, kind: str, record_id: str, wanted: Wanted) -> Record | None:
+        """Read a record with the ids of what belongs to it; None where it is gone or archived."""
+        params = {"properties": _properties(kind, wanted)}
+        if kind == "deal":
+            params |= {"associations": "companies,contacts,line_items", "propertiesWithHistory": "dealstage"}
+        elif kind == "subscription":
+            params |= {"associations": "companies"}
+        try:
+            row = await self._api.send("GET", f"{self._objects}/{PATHS[kind]}/{record_id}", params=params)
+        except RecordGone:
+            return None
+        return None if row.get("archived") else _record(kind, row)
+
+    async def outcome(self, deal: Record, event: Event) -> Outcome:
+        """A deal is won in a stage of probability 1; what it was before stands in the history of its stage."""
+        del event
+        stage = text(deal.values.get("dealstage")) or ""
+        stages = await self._stages(stage)
+        chances = {one: number(held.get("probability")) for one, held in stages.items()}
+        chance = chances.get(stage)
+        won = chance == WON if chance is not None else text(deal.values.get("hs_is_closed_won")) == "true"
+        before = not won and any(chances.get(one) == WON for one in deal.values["stages"])
+        return Outcome(won, before, moment_of(deal.values.get("closedate")) if won else None)
+
+    async def client_of(self, record: Record, wanted: Wanted) -> Record | None:
+        """Read the primary company, or the only one.
+
+        Raises:
+            NeedsOperator: there are several and none is the primary one.
+        """
+        if record.object == "company":
+            return record
+        ids = record.links.get("companies", ())
+        chosen = await self._primary(record, ids) if len(ids) > 1 else next(iter(ids), None)
+        return await self.read("company", chosen, wanted) if chosen else None
+
+    async def contacts_of(self, deal: Record, wanted: Wanted) -> Sequence[Record]:
+        """Read the contacts, those with an e-mail address first."""
+        contacts = await self._batch("contact", deal.links.get("contacts", ()), wanted)
+        return sorted(contacts, key=lambda contact: not contact.values.get("email"))
+
+    async def owner_of(self, deal: Record) -> Mapping[str, Any]:
+        """Read the owner; one who has left is not found."""
+        owner = text(deal.values.get("hubspot_owner_id"))
+        if owner is None:
+            return {}
+        try:
+            return dict(await self._api.send("GET", f"/crm/v3/owners/{owner}"))
+        except RecordGone:
+            return {}
+
+    async def lines_of(self, deal: Record, wanted: Wanted) -> Sequence[Record]:
+        """Read the line items."""
+        return await self._batch("line_item", deal.links.get("line_items", deal.links.get("line items", ())), wanted)
+
+    async def label(self, record: Record, name: str) -> str:
+        """Look the label of a stage, a pipeline or another choice up."""
+        value = text(record.values.get(name)) or ""
+        if record.object == "deal" and name in {"dealstage", "pipeline"}:
+            return str((await self._stages(value)).get(value, {}).get("label") or "")
+        try:
+            found = await self._api.send("GET", f"/crm/v3/properties/{PATHS[record.object]}/{name}")
+        except RecordGone:
+            return ""
+        labels = {str(one.get("value")): str(one.get("label")) for one in found.get("options") or ()}
+        return labels.get(value, "")
+
+    def told(self, event: Event, name: str) -> bool:
+        """Whether the property changed; a workflow's record and a restored one tell of none."""
+        values = event.data.get("values") or {}
+        return len(values) != 1 or name in values
+
+    async def changed_since(self, moment: datetime, kinds: Sequence[str]) -> AsyncIterator[Event]:
+        """Search by ``hs_lastmodifieddate``; what changed in the last seconds may not be found yet."""
+        details = await self._api.send("GET", "/account-info/v3/details")
+        account = text(details.get("portalId")) or ""
+        for kind in kinds:
+            async for row in self._searched(kind, moment):
+                yield found_changed("hubspot", account, kind, str(row["id"]), _modified(row) or moment)
+
+    async def note(self, deal_id: str, mark: str, body: str, guard: Guard) -> bool:
+        """Write a note, unless the deal has one with the mark."""
+        params = {"properties": "dealname", "associations": "notes"}
+        deal = _record("deal", await self._api.send("GET", f"{self._objects}/deals/{deal_id}", params=params))
+        known = await self._batch("note", deal.links.get("notes", ()), {"note": ["hs_note_body"]})
+        if any(mark in str(note.values.get("hs_note_body")) for note in known):
+            return False
+        kind = {"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": NOTE_OF_DEAL}
+        note = {
+            "properties": {"hs_note_body": body, "hs_timestamp": str(int(datetime.now(UTC).timestamp() * 1000))},
+            "associations": [{"to": {"id": deal_id}, "types": [kind]}],
+        }
+        await self._api.send("POST", f"{self._objects}/notes", guard=guard, json=note)
+        return True
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._api.aclose()
+
+    async def _primary(self, record: Record, ids: Sequence[str]) -> str:
+        path = f"{self._links}/{PATHS[record.object]}/{record.id}/associations/companies"
+        answer = await self._api.send("GET", path)
+        for one in answer.get("results") or ():
+            if any(kind.get("typeId") == PRIMARY_COMPANY for kind in one.get("associationTypes") or ()):
+                return str(one["toObjectId"])
+        raise NeedsOperator(
+            f"HubSpot's {record.object} {record.id} belongs to several companies ({', '.join(ids)}), none primary.",
+            mend="mark the deal's primary company in HubSpot, then replay the event.",
+        )
+
+    async def _batch(self, kind: str, ids: Sequence[str], wanted: Wanted) -> list[Record]:
+        rows: dict[str, Any] = {}
+        for first in range(0, len(ids), BATCH):
+            inputs = [{"id": one} for one in ids[first : first + BATCH]]
+            body = {"properties": list(wanted.get(kind, ())), "inputs": inputs}
+            answer = await self._api.send("POST", f"{self._objects}/{PATHS[kind]}/batch/read", json=body)
+            rows |= {str(row.get("id")): row for row in answer.get("results") or ()}
+        return [_record(kind, rows[one]) for one in ids if one in rows and not rows[one].get("archived")]
+
+    async def _stages(self, stage: str = "") -> Mapping[str, Mapping[str, Any]]:
+        """Give the stages and pipelines of deals by id, read anew where a stage is not known or after a while."""
+        if stage not in self._known or self._clock() > self._known_until:
+            answer = await self._api.send("GET", "/crm/v3/pipelines/deals")
+            pipelines = answer.get("results") or ()
+            self._known = {str(one["id"]): {"label": one.get("label")} for one in pipelines}
+            for one in (stage for pipeline in pipelines for stage in pipeline.get("stages") or ()):
+                self._known[str(one["id"])] = {"label": one.get("label"), **(one.get("metadata") or {})}
+            self._known_until = self._clock() + REMEMBER_S
+        return self._known
+
+    async def _searched(self, kind: str, moment: datetime) -> AsyncIterator[Mapping[str, Any]]:
+        after: str | None = None
+        while True:
+            since = {"propertyName": MODIFIED, "operator": "GTE", "value": str(int(moment.timestamp() * 1000))}
+            body: dict[str, Any] = {
+                "filterGroups": [{"filters": [since]}],
+                "sorts": [{"propertyName": MODIFIED, "direction": "ASCENDING"}],
+                "properties": [MODIFIED],
+                "limit": BATCH,
+            }
+            body |= {"after": after} if after else {}
+            answer = await self._api.send("POST", f"{self._objects}/{PATHS[kind]}/search", json=body)
+            rows = answer.get("results") or []
+            for row in rows:
+                yield row
+            after = text(at(answer, "paging.next.after"))
+            last = _modified(rows[-1]) if rows else None
+            if after is None or last is None:
+                return
+            if int(after) >= SEARCHED and last > moment:
+                moment, after = last, None
+
+
+def _properties(kind: str, wanted: Wanted) -> str:
+    return ",".join(dict.fromkeys((*wanted.get(kind, ()), *DECIDING.get(kind, ()))))
+
+
+def _record(kind: str, row: Mapping[str, Any]) -> Record:
+    history = (row.get("propertiesWithHistory") or {}).get("dealstage") or ()
+    values = {**(row.get("properties") or {}), "stages": [one.get("value") for one in history]}
+    links = {name: _ids(held) for name, held in (row.get("associations") or {}).items()}
+    return Record(kind, str(row.get("id")), values, links)
+
+
+def _ids(held: Any) -> Sequence[str]:
+    # A record that is linked in several ways is listed several times.
+    return list(dict.fromkeys(str(one["id"]) for one in held.get("results") or ()))
+
+
+def _modified(row: Mapping[str, Any]) -> datetime | None:
+    return moment_of((row.get("properties") or {}).get(MODIFIED) or row.get("updatedAt"))
