@@ -156,6 +156,15 @@ async def test_everything_else_is_halopsas_own(halo: HaloCaller, acme: int) -> N
     assert await halo.post("CRMNote", {"note": "x"}, status=400) == "Please select a valid Client"
 
 
+async def test_faults_of_the_api_strike_here_too(halo: HaloCaller) -> None:
+    halo.sandbox.faults.main_contact_required = True
+    halo.sandbox.faults.refuse_inactive_writes = True
+    client = await create(halo, "Client", {"name": "Acme", "inactive": True})
+    refused = await halo.http.post("/api/Site", json=[{"name": "HQ", "client_id": client}])
+    assert (refused.status_code, refused.json()) == (400, {"message": "This Customer is inactive"})
+    await halo.post("Client", {"id": client, "inactive": False})
+
+
 async def test_the_state_file_keeps_the_dialect(tmp_path: Path) -> None:
     kept = tmp_path / "halo.json"
     async with calling(Sandbox(kept, dialect="guide")) as halo:

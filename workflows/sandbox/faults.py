@@ -76,7 +76,7 @@ class Faults(BaseModel):
         warnings: writes are done, and their answers hold a ``_warning``.
         drop_fields: fields that writes lose without a word: ``ClientContract.end_date``.
         refuse_inactive_writes: an inactive client takes no writes but the one that makes it active again.
-        main_contact_required: a client is not made without a first contact.
+        main_contact_required: a client is not made without a first contact, where the dialect can name one.
         strict_close: a ticket's status changes only if its type and client are sent along.
         refuse_unassigned: a ticket that nobody is assigned to does not close.
         refuse_open_children: a ticket with open children does not close, if its type says so.

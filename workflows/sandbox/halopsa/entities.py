@@ -48,6 +48,7 @@ ENTITIES = (
                 "key",
             }
         ),
+        first_contact="newclient_contactname",
         stamp="alastupdate",
         custom_fields=2,
     ),

@@ -111,8 +111,8 @@ def _check_tenants_rules(call: Call, entity: Entity, fields: Record, record: Rec
     """What the tenant's settings and the agent's rights refuse, whatever the entity's own rules say."""
     if call.faults.refuse_inactive_writes:
         _refuse_inactive(call.store, entity, fields, record)
-    if call.faults.main_contact_required and entity.name == "Client" and record is None:
-        require(fields.get("newclient_contactname"), "Please enter a Main Contact for this Customer")
+    if call.faults.main_contact_required and entity.first_contact and record is None:
+        require(fields.get(entity.first_contact), "Please enter a Main Contact for this Customer")
     if entity.name == "Tickets" and record is not None:
         check_ticket_change(call.grant, record, fields)
     ticket = call.store["Tickets"].rows.get(fields.get("ticket_id")) if entity.name == "Actions" else None
