@@ -50,7 +50,7 @@ class Entity:
         order: the field that lists are ordered by when the query names none; a leading ``-`` means downwards.
         floats: ids that are numbers with a decimal point in HaloPSA's own answers.
         computed: fields that a body cannot set.
-        first_contact: the field of a new record that names a contact to make with it; see `Faults.main_contact_required`.
+        first_contact: the field of a new record that names a contact to make with it (`Faults.main_contact_required`).
         stamp: the field that holds when a record was last written; lists are narrowed by it with ``lastupdatefromdate``
             and ``lastupdatetodate``.
         custom_fields: the ``typeid`` of the custom fields that it has (``FieldInfo``); 0 for none.
