@@ -21,6 +21,8 @@ from workflows.open_tickets import BATCH, CHUNK, OpenTicket, in_chunks, open_tic
 
 MAX_ROUNDS: Final = 50
 """Rounds of reading and closing at most: tickets that come faster than they are closed must not keep a run for ever."""
+MAX_NAMED: Final = 50
+"""Refused tickets that an error's text names; each one's step has its refusal."""
 STAYS_OPEN: Final = "HaloPSA took the change, but the ticket is open"
 
 
@@ -208,15 +210,14 @@ async def note_reasons(halo: Halo, tickets: Sequence[OpenTicket], closing: Closi
     Returns:
         The tickets that bear the reason; None in place of a result sends all of them one by one.
     """
-    known = await _noted(halo, tickets, closing) if halo.in_doubt else []
+    known = await _noted_by_array(halo, tickets, closing, refused=False) if halo.in_doubt else []
     missing = [ticket for ticket in tickets if ticket.id not in known]
     if not missing:
         return Noted(ids=known)
     try:
         shown = {row.ticket_id for row in await halo.actions.create_many([_action(one, closing) for one in missing])}
     except HaloRefused:
-        ends = await _noted(halo, [missing[0], missing[-1]], closing)
-        return Noted(ids=known + (await _noted(halo, missing, closing) if ends else []))
+        return Noted(ids=known + await _noted_by_array(halo, missing, closing, refused=True))
     unseen = [ticket for ticket in missing if ticket.id not in shown]
     # One that is not the last speaks for all: HaloPSA may answer with the last record alone, or write it alone.
     if unseen and not proven and not await _noted(halo, [unseen[len(unseen) // 2]], closing):
@@ -280,9 +281,11 @@ async def close_refused(halo: Halo, refused: Sequence[OpenTicket], closing: Clos
         if tried and tried.refusal:
             left[ticket.id] = tried.refusal
     if left:
-        words = " ".join(f"Ticket {ticket_id}: {refusal}" for ticket_id, refusal in left.items())
+        named = [f"Ticket {ticket_id}: {refusal}" for ticket_id, refusal in left.items()]
+        more = f" And {len(named) - MAX_NAMED} more." if len(named) > MAX_NAMED else ""
         raise NeedsOperator(
-            f"HaloPSA lets {len(left)} of the tickets not be closed; everything else is done. {words}",
+            f"HaloPSA lets {len(left)} of the tickets not be closed; everything else is done. "
+            f"{' '.join(named[:MAX_NAMED])}{more}",
             mend="mend in HaloPSA what it says, or close them there; then retry the run.",
         )
     return Ensured(id=closing.client_id)
@@ -333,9 +336,27 @@ async def _noted(halo: Halo, tickets: Sequence[OpenTicket], closing: Closing) ->
     """Look which of the tickets bear the reason: one request each."""
     return [
         ticket.id
-        for ticket in dict.fromkeys(tickets)
+        for ticket in tickets
         if any(closing.mark in action.note for action in await halo.actions.find(ticket_id=ticket.id))
     ]
+
+
+async def _noted_by_array(halo: Halo, tickets: Sequence[OpenTicket], closing: Closing, *, refused: bool) -> list[int]:
+    """Look what an array of reasons has left: three of its tickets speak for all where they agree.
+
+    Args:
+        halo: HaloPSA.
+        tickets: the array's.
+        closing: the reason.
+        refused: HaloPSA refused the array, so that one ticket at least does not bear the reason.
+    """
+    sample = list(dict.fromkeys([tickets[0], tickets[len(tickets) // 2], tickets[-1]]))
+    seen = await _noted(halo, sample, closing)
+    if not seen:
+        return []
+    if len(seen) == len(sample) and not refused:
+        return [ticket.id for ticket in tickets]
+    return await _noted(halo, tickets, closing)
 
 
 async def _still_open(halo: Halo, tickets: Sequence[OpenTicket], closing: Closing) -> list[OpenTicket]:

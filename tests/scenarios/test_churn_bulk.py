@@ -1,5 +1,6 @@
 """Hundreds of tickets are closed in a few requests where HaloPSA takes arrays, and singly where it does not."""
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,9 +15,13 @@ from workflows.churn_client import churn_client
 from workflows.msp import Msp
 from workflows.open_tickets import CHUNK
 from workflows.policy import ChurnClient, Policy
+from workflows.sandbox.faults import Faults
 
 LEAVES = {"client": {"id": "C-77"}, "last_service_day": "2026-12-31", "reason": "moved to another provider"}
-MOODS: list[Mood] = ["plain", "last shown", "last written", "refused", "as many as possible"]
+MOODS: list[Mood] = ["plain", "last shown", "last written", "refused", "as many as possible", "cut short"]
+
+COMPLAINT = 28
+"""A ticket type of the sandbox with a mandatory field."""
 
 
 def tenant_with_tickets(count: int) -> Tenant:
@@ -86,6 +91,43 @@ async def test_500_tickets_take_at_most_two_requests_each_and_40_where_arrays_ar
 
     assert_wound_down(tenant)
     assert len(tenant.wire.calls) <= 2 * 500 + 40
+
+
+@pytest.mark.parametrize("switches", [{"arrays": False}, {"array_cap": 20}])
+async def test_a_tenant_that_takes_no_such_arrays_costs_no_more_than_going_singly(switches: dict[str, Any]) -> None:
+    tenant = tenant_with_tickets(200)
+    tenant.sandbox.faults = Faults(**switches)
+    await tenant.finish(event("client.churned", LEAVES))
+
+    assert_wound_down(tenant)
+    assert len(tenant.wire.calls) <= 2 * 200 + 40
+
+
+@pytest.mark.parametrize("refusal", ["whole", "partial"])
+async def test_one_bad_ticket_of_a_chunk_costs_that_chunk_alone(refusal: str) -> None:
+    tenant = tenant_with_tickets(500)
+    tenant.sandbox.faults = Faults.model_validate({"array_refusal": refusal})
+    (client,) = tenant.rows("Client", ref="C-77")
+    bad = tenant.sandbox.plant("Tickets", {"client_id": client["id"], "summary": "bad", "tickettype_id": COMPLAINT})
+
+    with pytest.raises(NeedsOperator, match=rf"Ticket {bad}: .*Please enter"):
+        await tenant.finish(event("client.churned", LEAVES))
+    assert open_ones(tenant) == [bad]
+    assert len(tenant.wire.calls) <= 60 + 2 * CHUNK
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("arrays", [True, False])
+async def test_a_day_on_which_everything_is_unpleasant_leaves_no_ticket_open(arrays: bool, seed: int) -> None:
+    tenant = tenant_with_tickets(60)
+    tenant.sandbox.faults = Faults.unpleasant(seed=seed, arrays=arrays, search_latency_ms=0)
+    notebook = Notebook()
+    for _ in range(10):
+        with suppress(AssertionError):  # so many claims end one call of finish
+            await tenant.finish(event("client.churned", LEAVES), notebook)
+            break
+
+    assert_wound_down(tenant)
 
 
 async def test_no_parent_is_in_one_array_with_its_child() -> None:
