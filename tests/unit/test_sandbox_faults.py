@@ -197,7 +197,9 @@ async def test_faults_switch_over_http(http: httpx.AsyncClient, sandbox: Sandbox
     assert sandbox.faults.rate_limit == RateLimit(requests=9)
 
 
-@pytest.mark.parametrize("body", [b'{"page_cpa":1}', b'{"lose_answers":2}', b'{"rate_limit":{"per":1}}', b"[]", b"{"])
+@pytest.mark.parametrize(
+    "body", [b'{"page_cpa":1}', b'{"lose_answers":2}', b'{"rate_limit":{"per":1}}', b'{"unpleasant":[]}', b"[]", b"{"]
+)
 async def test_wrong_switches_change_nothing(http: httpx.AsyncClient, sandbox: Sandbox, body: bytes) -> None:
     assert (await http.post("/sandbox/faults", content=body)).status_code == 400
     assert sandbox.faults == Faults()

@@ -1,6 +1,5 @@
 """The sandbox's own door: look at the state, plant records, switch faults, begin anew."""
 
-from collections.abc import Callable
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -26,9 +25,6 @@ def control_routes(sandbox: Sandbox) -> list[Route]:
         Route("/seed", control.seed, methods=["POST"]),
         Route("/reset", control.reset, methods=["POST"]),
     ]
-
-
-_BEGINNINGS: dict[Any, Callable[[], Faults]] = {True: Faults.unpleasant, False: Faults}
 
 
 class _Control:
@@ -57,15 +53,22 @@ class _Control:
         With ``unpleasant`` the others begin anew: true as in `Faults.unpleasant`, false as in a fresh sandbox.
         """
         changes = await _json_object(request)
-        before = _BEGINNINGS.get(changes.pop("unpleasant", None), self._present)()
         try:
+            before = self._beginning(changes.pop("unpleasant", None))
             self._sandbox.faults = Faults.model_validate(before.model_dump() | changes)
         except ValueError as error:
             raise HTTPException(400, str(error)) from error
         return await self.faults(request)
 
-    def _present(self) -> Faults:
-        return self._sandbox.faults
+    def _beginning(self, unpleasant: object) -> Faults:
+        match unpleasant:
+            case None:
+                return self._sandbox.faults
+            case True:
+                return Faults.unpleasant()
+            case False:
+                return Faults()
+        raise ValueError("unpleasant: must be true or false")
 
     async def seed(self, request: Request) -> JSONResponse:
         """Plant records by entity; answers their ids by entity."""
