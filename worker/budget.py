@@ -23,8 +23,8 @@ URGENT_REQUESTS: Final = 60
 """A run that has sent more than this is bulk work."""
 FIRST_NEED: Final = 4
 """How many requests a step reserves that has not run in this process yet."""
-HOLD_S: Final = 75.0
-"""After this long a reservation that nobody settled counts as sent."""
+HOLD_SPARE_S: Final = 20.0
+"""A reservation that nobody settles counts as sent when a call that began at once would have been over for so long."""
 HOLD_MARGIN_S: Final = 10.0
 """A call must be over so long before its reservation lapses: a process may have stood still, a lease long at most."""
 LOOK_EVERY_S: Final = 1.0
@@ -59,12 +59,16 @@ class NoRoom:
 
 @dataclass(slots=True)
 class Hold:
-    """A reservation: its name in the store, when it was asked for (monotonic s), what is left of it, what was sent."""
+    """A reservation: its name in the store, when it lapses (monotonic s), what is left of it, and what was sent."""
 
     name: str
-    asked: float
+    lapses: float
     left: int
     sent: int = 0
+
+    def allows(self, budget_s: float) -> bool:
+        """Whether it has a request left for a call that may take so many seconds."""
+        return self.left > 0 and time.monotonic() + budget_s <= self.lapses - HOLD_MARGIN_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +133,14 @@ class Budget:
         self._needs[kind] = need
 
     async def reserve(
-        self, number: int, *, bulk: bool, waiter: str, since: int, again: int | None = None
+        self,
+        number: int,
+        *,
+        bulk: bool,
+        waiter: str,
+        since: int,
+        again: int | None = None,
+        budget_s: float = CALL_BUDGET_S,
     ) -> Hold | NoRoom:
         """Reserve requests.
 
@@ -139,13 +150,15 @@ class Budget:
             waiter: who asks: a run's id, or another name.
             since: when its work began (ms): who began earlier goes first.
             again: how many it will ask for if it must come again; None: as many.
+            budget_s: the seconds that a call may take.
         """
-        name, asked = uuid4().hex, time.monotonic()
-        limits = (self._requests, self.capacity(bulk=True), int(self._window_s * 1000), int(HOLD_S * 1000))
+        name, lasts_s = uuid4().hex, budget_s + HOLD_SPARE_S
+        lapses = time.monotonic() + lasts_s
+        limits = (self._requests, self.capacity(bulk=True), int(self._window_s * 1000), int(lasts_s * 1000))
         whom = (number if again is None else again, int(bulk), waiter, since)
         answer, *at = await self._scripts.call("reserve_requests", name, number, *whom, *limits)
         if answer == "granted":
-            return Hold(f"{name} {number} {int(bulk)}", asked, number)
+            return Hold(f"{name} {number} {int(bulk)}", lapses, number)
         return self._closed(at[0]) if answer == "closed" else self._used_up(at[0], bulk=bulk)
 
     async def settle(self, holds: Sequence[Hold], *, run: str = "") -> None:
@@ -229,10 +242,9 @@ class Permits:
             budget_s: the seconds that it may take.
         """
         async with self._one_asks:
-            last_start = time.monotonic() + budget_s - HOLD_S + HOLD_MARGIN_S
-            hold = next((hold for hold in self._holds if hold.left and hold.asked > last_start), None)
+            hold = next((hold for hold in self._holds if hold.allows(budget_s)), None)
             if hold is None:
-                answer = await self._reserve(self._kind(step))
+                answer = await self._reserve(self._kind(step), budget_s)
                 if isinstance(answer, NoRoom):
                     return answer
                 hold = answer
@@ -269,7 +281,7 @@ class Permits:
     def _kind(self, step: str) -> str:
         return f"{self._claim.workflow} {step.partition(':')[0]}"
 
-    async def _reserve(self, kind: str) -> Hold | NoRoom:
+    async def _reserve(self, kind: str, budget_s: float) -> Hold | NoRoom:
         if not self._sent_in_step:
             number = again = min(max(self._budget.need(kind), self._again), self._capacity)
         elif self.beyond_a_window:
@@ -277,7 +289,12 @@ class Permits:
         else:  # more than foreseen: if there is no room, the step is done anew with twice as many
             number, again = 1, min(self._sent_in_step * 2, self._capacity)
         answer = await self._budget.reserve(
-            number, again=again, bulk=self._bulk, waiter=self._claim.run, since=self._claim.started
+            number,
+            again=again,
+            bulk=self._bulk,
+            waiter=self._claim.run,
+            since=self._claim.started,
+            budget_s=budget_s,
         )
         if isinstance(answer, Hold):
             self._again = 0
@@ -319,7 +336,7 @@ class WaitingGuard:
             async with asyncio.timeout(budget_s):
                 yield call
             return
-        hold = await self._room(self._budget)
+        hold = await self._room(self._budget, budget_s)
         hold.sent = 1
         try:
             async with asyncio.timeout(budget_s):
@@ -329,9 +346,9 @@ class WaitingGuard:
             if call.too_many:
                 await self._budget.close(call.again_after)
 
-    async def _room(self, budget: Budget) -> Hold:
+    async def _room(self, budget: Budget, budget_s: float) -> Hold:
         while True:
-            answer = await budget.reserve(1, bulk=self._bulk, waiter=self._name, since=self._since)
+            answer = await budget.reserve(1, bulk=self._bulk, waiter=self._name, since=self._since, budget_s=budget_s)
             if isinstance(answer, Hold):
                 return answer
             # The server's clock says when; asking again now and then needs no second clock.

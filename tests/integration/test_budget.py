@@ -214,7 +214,7 @@ async def test_room_that_comes_early_wakes_whose_turn_it_is(world: World) -> Non
 async def test_what_a_dead_worker_reserved_counts_as_sent_when_it_lapses(redis: Redis, world: World) -> None:
     budget = budget_of(redis, 10)
     hold = await reserved(budget, 10)
-    await world.later(seconds=74)
+    await world.later(seconds=29)
     await no_room(budget, 1, waiter="other")
     await world.later(seconds=10)
     assert (await budget.state()).spent == 10
@@ -365,7 +365,7 @@ async def test_several_429s_at_once_close_it_once_and_later_ones_for_longer(redi
     budget = budget_of(redis, 300, 300)
     closings = []
     for _ in range(3):
-        await no_more_than_once(budget)
+        await answered_429_thrice(budget)
         state = await budget.state()
         now = int(str(await redis.get("test:now")))
         closings.append((state.closed_until - now) // 1000)
@@ -375,8 +375,8 @@ async def test_several_429s_at_once_close_it_once_and_later_ones_for_longer(redi
     assert (await budget.state()).refused == 9
 
 
-async def no_more_than_once(budget: Budget) -> None:
-    await reserved(budget, 1)
+async def answered_429_thrice(budget: Budget) -> None:
+    await budget.settle([await reserved(budget, 1)])
     for _ in range(3):
         await budget.close(None)
 
@@ -451,7 +451,7 @@ async def test_no_window_ever_sees_more_than_the_limit_whatever_happens(redis: R
             open_holds.append((answer, now, bulk))
         for hold, asked, of_bulk in list(open_holds):
             fate = chance.random()
-            if fate < 0.5 and hold.left and now < asked + 65_000:
+            if fate < 0.5 and hold.left and now < asked + 20_000:
                 arrived += [(now, of_bulk)] * hold.left
                 hold.left, hold.sent = 0, hold.left
             elif fate < 0.8:
