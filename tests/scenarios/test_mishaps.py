@@ -146,6 +146,17 @@ async def test_two_clients_of_this_run_are_no_riddle(deal: dict[str, Any], diale
     assert [row["id"] for row in in_use(tenant, "Client", name="Acme Corporation")] == [result.client_id]
 
 
+async def test_two_main_sites_of_this_run_become_one(deal: dict[str, Any]) -> None:
+    tenant, wish = await onboarding(deal, "guide")
+    first = 4
+    tenant.wire.mishaps = {first: "lands late", first + 2: "answer lost"}
+    result = await tenant.finish(wish)
+
+    assert tenant.wire.calls[2:7] == ["GET /api/Site", "POST /api/Site"] * 2 + ["GET /api/Site"]
+    assert [row["name"] for row in in_use(tenant, "Site", client_id=result.client_id)] == ["Acme HQ", "Depot"]
+    assert result.site_ids[0] == tenant.rows("Client", id=result.client_id)[0]["main_site_id"]
+
+
 async def test_under_a_disputed_client_every_step_looks_first(deal: dict[str, Any], dialect: DialectName) -> None:
     tenant, wish = await onboarding(deal, dialect)
     tenant.wire.mishaps = {2: "never connected"}

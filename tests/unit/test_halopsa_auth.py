@@ -175,9 +175,10 @@ async def test_a_refused_sign_in_says_why_and_keeps_the_secret(answer: httpx.Res
 async def test_a_sign_in_goes_through_the_fence_and_takes_no_intent() -> None:
     notebook = Notebook()
     run = MemoryRun(notebook)
-    await run.step("read", read_client, connect(Server()).for_run(run))
+    with pytest.raises(HaloUnavailable):
+        await run.step("read", read_client, connect(Server(refusal=httpx.Response(429))).for_run(run))
 
-    assert [what for what, _ in run.calls] == ["GET /api/authinfo", "POST /auth/token", "GET /api/Client/1"]
+    assert [what for what, _ in run.calls] == ["GET /api/authinfo", "POST /auth/token"]
     assert notebook.intents == set()
 
 

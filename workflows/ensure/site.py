@@ -67,5 +67,6 @@ async def _main_site_id(halo: Halo, client: ClientRef, name: str) -> int:
     rows = [row for row in await halo.sites.find(client_id=client.id) if not row.inactive]
     namesakes = [row for row in rows if normalised_name(row.name) == normalised_name(name)]
     if namesakes or not client.main_site_id:
-        return eldest(namesakes or [row for row in rows if row.main] or rows).id if rows else 0
+        fitting = namesakes or rows
+        return eldest([row for row in fitting if row.main] or fitting).id if rows else 0
     return client.main_site_id
