@@ -10,7 +10,7 @@ from typing import Any, ParamSpec, TypeVar, get_type_hints
 from pydantic import TypeAdapter
 
 from worker.errors import StopRun
-from worker.run import CALL_BUDGET_S, Approval
+from worker.run import CALL_BUDGET_S, Approval, Halted
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -34,6 +34,8 @@ class Notebook:
     newer: str | None = None
     questions: list[str] = field(default_factory=list)
     remarks: dict[str, str] = field(default_factory=dict)
+    halts: dict[str, Halted] = field(default_factory=dict)
+    halted: list[tuple[str, str, str]] = field(default_factory=list)
 
 
 class MemoryCall:
@@ -104,6 +106,12 @@ class MemoryRun:
         assert id not in self._seen, f"step {id} occurs twice"
         self._seen.add(id)
         self._notebook.remarks[id] = text
+
+    async def halt(self, id: str, workflow: str, fact: str, reason: str) -> Halted:  # noqa: A002 - the protocol's name
+        assert id not in self._seen, f"step {id} occurs twice"
+        self._seen.add(id)
+        self._notebook.halted.append((workflow, fact, reason))
+        return self._notebook.halts.get(fact, "none")
 
     async def known_as(self, *keys: str) -> None:
         self._notebook.keys |= set(keys)

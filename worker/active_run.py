@@ -18,7 +18,7 @@ from worker.budget import LOOK_EVERY_S, NoRoom, OutsideCall, Permits
 from worker.errors import NeedsOperator, StopRun
 from worker.journal import Journal, Release
 from worker.journal.records import Claim, Failure, StepRecord, iso
-from worker.run import CALL_BUDGET_S, Approval
+from worker.run import CALL_BUDGET_S, Approval, Halted
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -35,6 +35,8 @@ LEASE_CHECK_S: Final = 2.0
 """A lease confirmed longer ago than this is confirmed again before the next request."""
 
 Clocks = tuple[float, float]
+
+_halted: Final[TypeAdapter[Halted]] = TypeAdapter(Halted)
 
 _step: ContextVar[str | None] = ContextVar("step", default=None)
 
@@ -173,6 +175,15 @@ class ActiveRun:
         self._meet(id)
         if id not in self._claim.steps:
             await self._checkpoint(id, self.server_now(), None, history=text)
+
+    async def halt(self, id: str, workflow: str, fact: str, reason: str) -> Halted:  # noqa: A002 - the field's own word
+        """Stop the run of a fact that does not hold any more; see `worker.run.Run.halt`."""
+        self._meet(id)
+        if (done := self._claim.steps.get(id)) is not None:
+            return _halted.validate_python(done.result)
+        answer = _halted.validate_python(await self._journal.halt(self._claim, id, workflow, fact, reason))
+        await self._checkpoint(id, self.server_now(), answer)
+        return answer
 
     async def known_as(self, *keys: str) -> None:
         """Enter the queues of further names of the client; see `worker.run.Run.known_as`."""

@@ -32,6 +32,7 @@ from worker.journal.reading import Reader
 from worker.journal.scripts import Scripts
 from worker.journal.upkeep import Upkeep
 from worker.journal.verbs import Verbs
+from worker.planning import Planner
 from worker.retention import Retention
 from worker.settings import PREFIX, WEBHOOK_SECRET, BadSettings, Settings
 from worker.store import BRISK_TRIES, PATIENT_TRIES, store_client
@@ -212,6 +213,7 @@ async def open_worker(settings: Settings, url: str) -> AsyncIterator[WorkerParts
             worker=name,
             hydrate=hydrate,
             rules=policy.model_dump_json(),
+            planner=Planner(halo, policy).of_new_run,
             budget=budget_of(settings, store),
         )
         inbox = inbox_of(store)

@@ -5,7 +5,8 @@ import contextlib
 import random
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, Generic, TypeVar
+from dataclasses import replace
+from typing import Any, Final, Generic, TypeVar
 from uuid import uuid4
 
 import structlog
@@ -18,7 +19,8 @@ from worker.errors import Fenced, NeedsOperator, NotYet, RetryLater, StoreUnavai
 from worker.events import Event
 from worker.journal import Journal, Release
 from worker.journal.records import Claim
-from worker.run import Run, Workflow
+from worker.planned_run import Plan
+from worker.run import Guard, Run, Start, Workflow
 
 Services = TypeVar("Services")
 
@@ -30,7 +32,13 @@ KEEP_EVERY_S: Final = 0.5
 LOOK_AGAIN_MS: Final = 300_000
 """How often a run looks by itself for what is not there yet."""
 
+BY_HAND: Final = frozenset({"trigger"})
+"""Sources of events that somebody has handed in: they are not asked once more."""
+PLAN_RECORDS: Final = 3
+"""So many records of one write are kept in a stored plan."""
+
 Hydrate = Callable[[Event], Awaitable[Event]]
+Planner = Callable[[Workflow[Any], Guard, Event, str], Awaitable[Plan]]
 
 _log = structlog.stdlib.get_logger("engine")
 _any: Final[TypeAdapter[object]] = TypeAdapter(object)
@@ -46,6 +54,7 @@ class Engine(Generic[Services]):
         worker: this worker's name in journal and logs.
         hydrate: completes the event anew after a retry by hand; see `worker.inbox.Inbox`.
         rules: the rules for runs that begin here, as text.
+        planner: finds out what a run would write, for those that are only to be planned.
         budget: limits the requests of all workers; None = without limit.
         suspend_always: every step in a claim of its own, for tests that a run survives being cut anywhere.
     """
@@ -59,12 +68,14 @@ class Engine(Generic[Services]):
         worker: str,
         hydrate: Hydrate,
         rules: str = "",
+        planner: Planner | None = None,
         budget: Budget | None = None,
         suspend_always: bool = False,
     ) -> None:
         self._journal = journal
         self._hydrate = hydrate
         self._rules = rules
+        self._planner = planner
         self._budget = budget
         self._suspend_always = suspend_always
         self._workflows = {(workflow.name, workflow.version): workflow for workflow in workflows}
@@ -147,12 +158,26 @@ class Engine(Generic[Services]):
             waiting = f"code: no worker here knows {claim.workflow} version {claim.version}"
             raise Suspend(Release("waiting", waiting, due=claim.now + 60_000))
         event = await self._complete(claim) if claim.rehydrate else claim.event
-        result = await workflow.plan(run, self._services(run, claim.rules), event)
+        services = self._services(run, claim.rules)
+        start = Start() if event.source in BY_HAND else workflow.start(services)
+        if start.mode == "plan":
+            await self._only_plan(run, claim, workflow, event)
+            return
+        if start.mode == "approve":
+            await run.approval("start", _question(claim), within=start.within)
+        result = await workflow.plan(run, services, event)
         if run.failed:
             # The workflow went on after a refusal, as it should; but a run with a failed step is not green.
             raise NeedsOperator("; ".join(f"step {step}: {failure.error}" for step, failure in run.failed.items()))
         await self._journal.finish(claim, "succeeded", result=_any.dump_json(result).decode())
         self._ended(claim, "succeeded")
+
+    async def _only_plan(self, run: ActiveRun, claim: Claim, workflow: Workflow[Services], event: Event) -> None:
+        """End the run with what it would do; its fact may start another run, once runs of the workflow do more."""
+        plan = await run.step("plan", draw_plan, self._planner, workflow, run, event, claim.rules)
+        await self._journal.free_fact(claim)
+        await self._journal.finish(claim, "succeeded", result=_any.dump_json(plan).decode())
+        self._ended(claim, "succeeded", planned="only")
 
     async def _complete(self, claim: Claim) -> Event:
         event = await self._hydrate(claim.event)
@@ -208,6 +233,29 @@ class Engine(Generic[Services]):
     def _ended(self, claim: Claim, state: str, **more: str) -> None:
         metrics.RUNS_ENDED.labels(claim.workflow, state).inc()
         _log.info("run ended", state=state, client=claim.client, attempt=claim.attempt, **more)
+
+
+async def draw_plan(planner: Planner | None, workflow: Workflow[Any], run: Guard, event: Event, rules: str) -> Plan:
+    """Draw up a plan, short enough to be kept.
+
+    Raises:
+        NeedsOperator: this worker cannot plan.
+    """
+    if planner is None:
+        raise NeedsOperator("This worker draws up no plans.")
+    plan = await planner(workflow, run, event, rules)
+    writes = [{**write, "body": _first(write["body"])} for write in plan.writes]
+    return replace(plan, writes=writes, steps=[{**step, "result": None} for step in plan.steps])
+
+
+def _first(body: Any) -> Any:
+    if not isinstance(body, list) or len(body) <= PLAN_RECORDS:
+        return body
+    return [*body[:PLAN_RECORDS], f"and {len(body) - PLAN_RECORDS} more"]
+
+
+def _question(claim: Claim) -> str:
+    return f"{claim.workflow} is to begin for {claim.client or 'an unnamed client'}; `runs plan {claim.run}` shows what"
 
 
 def _backoff(tries: int) -> float:

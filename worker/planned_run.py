@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from worker.active_run import result_type
 from worker.errors import NeedsOperator, NotYet
 from worker.events import Event
-from worker.run import CALL_BUDGET_S, Approval, Call, Guard, Run
+from worker.run import CALL_BUDGET_S, Approval, Call, Guard, Halted, Run
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -150,6 +150,13 @@ class PlannedRun:
 
     async def remark(self, id: str, text: str) -> None:  # noqa: A002 - the protocol's name
         """Do nothing: there is no history."""
+
+    async def halt(self, id: str, workflow: str, fact: str, reason: str) -> Halted:  # noqa: A002 - the protocol's name
+        """Stop nothing: go on as if there were no such run, unless one was stopped earlier."""
+        if id not in self._finished:
+            self._plan.waits.append(f"a stop of the {workflow} run of {fact}: {reason}")
+            return "none"
+        return TypeAdapter(Halted).validate_python(self._finished[id])
 
     async def known_as(self, *keys: str) -> None:
         """Do nothing: a plan stands in no queue."""

@@ -1,26 +1,23 @@
 """Plans: what a run would write, found out without writing anything."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
-from worker.assemble import Store, budget_of, halo_connection, policy_of
-from worker.budget import WaitingGuard
 from worker.errors import NeedsOperator
 from worker.events import Event
 from worker.journal.records import RunRecord, read_event
 from worker.planned_run import Plan, PlannedRun, draw_up
-from worker.run import Workflow
-from worker.settings import Settings
+from worker.run import Guard, Workflow
 from workflows.halopsa import HaloConnection
 from workflows.msp import Msp, msp_for_plan
 from workflows.policy import Policy
+from workflows.policy.file import restore_policy
 from workflows.registry import WORKFLOWS
 
-FINISHED = frozenset({"succeeded", "skipped", "marked_done"})
-NEW_RUN = "(not started)"
+FINISHED: Final = frozenset({"succeeded", "skipped", "marked_done"})
+NEW_RUN: Final = "(not started)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +27,12 @@ class Planner:
     Attributes:
         connection: the way to it.
         policy: the rules of runs that have not begun.
-        store: whose request budget is used; None where there is none.
-        settings: the budget's size.
     """
 
     connection: HaloConnection
     policy: Policy
-    store: Store | None
-    settings: Settings
 
-    async def of_event(self, event: Event) -> list[Plan]:
+    async def of_event(self, event: Event, guard: Guard) -> list[Plan]:
         """Plan every run that an event would start.
 
         Raises:
@@ -50,9 +43,23 @@ class Planner:
         if not workflows:
             known = ", ".join(sorted({workflow.on for workflow in WORKFLOWS}))
             raise NeedsOperator(f"No workflow begins with {event.type!r}; there are {known}.")
-        return [await self._plan(workflow, event, datetime.now(UTC)) for workflow in workflows]
+        return [await self.of_new_run(workflow, guard, event) for workflow in workflows]
 
-    async def of_run(self, record: RunRecord, policy: Policy | None = None) -> Plan:
+    async def of_new_run(self, workflow: Workflow[Msp], guard: Guard, event: Event, rules: str = "") -> Plan:
+        """Plan a run from its beginning.
+
+        Args:
+            workflow: what would run.
+            guard: stands before the reads.
+            event: what it begins with.
+            rules: the policy as JSON; empty: this planner's.
+        """
+        policy = restore_policy(rules) if rules else self.policy
+        plan = Plan(workflow.name, workflow.route(event).client)
+        run = PlannedRun(plan, guard, id=NEW_RUN, now=datetime.now(UTC))
+        return await self._drawn(plan, workflow, run, policy, event)
+
+    async def of_run(self, record: RunRecord, guard: Guard) -> Plan:
         """Plan what is left of a run.
 
         Raises:
@@ -63,49 +70,26 @@ class Planner:
         workflow = next((one for one in WORKFLOWS if (one.name, one.version) == (name, version)), None)
         if workflow is None:
             raise NeedsOperator(f"No workflow here is {name} version {version}.")
-        began = record.fields.get("started", record.fields["created"])
-        return await self._plan(
-            workflow,
-            read_event(record.fields["event"], record.event),
-            datetime.fromtimestamp(int(began) / 1000, UTC),
-            run=record.id,
-            finished={step["id"]: step["result"] for step in record.steps() if step["state"] in FINISHED},
+        plan = Plan(workflow.name, record.fields["client"])
+        began = int(record.fields.get("started", record.fields["created"]))
+        run = PlannedRun(
+            plan,
+            guard,
+            id=record.id,
+            now=datetime.fromtimestamp(began / 1000, UTC),
+            finished=_finished(record),
             newer=record.fields.get("newer"),
-            policy=policy,
         )
+        event = read_event(record.fields["event"], record.event)
+        return await self._drawn(plan, workflow, run, self.policy, event)
 
-    async def _plan(
-        self,
-        workflow: Workflow[Msp],
-        event: Event,
-        began: datetime,
-        *,
-        run: str = NEW_RUN,
-        finished: Mapping[str, Any] | None = None,
-        newer: str | None = None,
-        policy: Policy | None = None,
-    ) -> Plan:
-        plan = Plan(workflow.name, workflow.route(event).client)
-        budget = budget_of(self.settings, self.store) if self.store else None
-        guard = WaitingGuard(budget, bulk=False)
-        planned = PlannedRun(plan, guard, id=run, now=began, finished=finished, newer=newer)
-        msp = msp_for_plan(self.connection, policy or self.policy, planned, planned.note)
-        return await draw_up(plan, workflow.plan, planned, msp, event)
+    async def _drawn(self, plan: Plan, workflow: Workflow[Msp], run: PlannedRun, policy: Policy, event: Event) -> Plan:
+        msp = msp_for_plan(self.connection, policy, run, run.note)
+        return await draw_up(plan, workflow.plan, run, msp, event)
 
 
-@asynccontextmanager
-async def open_planner(settings: Settings, store: Store | None) -> AsyncIterator[Planner]:
-    """Put together what draws up plans.
-
-    Raises:
-        BadSettings: HaloPSA is not configured, or the policy file is not valid.
-    """
-    policy = policy_of(settings)
-    connection = halo_connection(settings, policy)
-    try:
-        yield Planner(connection, policy, store, settings)
-    finally:
-        await connection.aclose()
+def _finished(record: RunRecord) -> Mapping[str, Any]:
+    return {step["id"]: step["result"] for step in record.steps() if step["state"] in FINISHED}
 
 
 def as_json(plans: Sequence[Plan]) -> dict[str, Any]:

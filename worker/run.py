@@ -4,13 +4,16 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Generic, ParamSpec, Protocol, TypeVar
+from typing import Any, Generic, Literal, ParamSpec, Protocol, TypeVar
 
 from worker.events import Event
 
 P = ParamSpec("P")
 T = TypeVar("T")
 Services = TypeVar("Services")
+
+Halted = Literal["none", "newer", "cancelled", "paused", "finished"]
+Mode = Literal["auto", "approve", "plan"]
 
 CALL_BUDGET_S = 10.0
 """Seconds that one ordinary outside call may take, answer included."""
@@ -142,6 +145,22 @@ class Run(Guard, Protocol):
             text: what happened, in plain words.
         """
 
+    async def halt(self, id: str, workflow: str, fact: str, reason: str) -> Halted:  # noqa: A002 - the field's own word
+        """Stop the run of an earlier business fact that does not hold any more, and let the fact start a new run.
+
+        Args:
+            id: the step's id; it is done once.
+            workflow: the other run's workflow.
+            fact: its business fact, as its route has it.
+            reason: why, for both histories.
+
+        Returns:
+            "none": there is no such run that could be stopped. "newer": its event is later than this one; it is left
+            alone. "cancelled": it had written nothing. "paused": before its next write, until a person decides.
+            "finished": it had succeeded already.
+        """
+        ...
+
     async def known_as(self, *keys: str) -> None:
         """Enter the queues of further names of the client (``halo:29``); waits until the run is first there too."""
 
@@ -162,6 +181,25 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class Start:
+    """How runs of a workflow begin that nobody has started by hand.
+
+    Attributes:
+        mode: "auto": at once. "approve": when a person has said yes. "plan": not at all; the run's result is what it
+            would do.
+        within: when a person's yes becomes overdue.
+    """
+
+    mode: Mode = "auto"
+    within: timedelta = timedelta(days=1)
+
+
+def start_at_once(_services: object) -> Start:
+    """Begin without asking."""
+    return Start()
+
+
+@dataclass(frozen=True, slots=True)
 class Workflow(Generic[Services]):
     """A plan as a value: listed in `workflows.registry`, found there by the event's type.
 
@@ -171,6 +209,7 @@ class Workflow(Generic[Services]):
         on: the event type that starts it.
         route: reads fact and client off the event; never raises for an unreadable event.
         plan: the workflow itself; what it returns (a pydantic model or dataclass) becomes the run's result.
+        start: how its runs begin.
     """
 
     name: str
@@ -178,3 +217,4 @@ class Workflow(Generic[Services]):
     on: str
     route: Callable[[Event], Route]
     plan: Callable[[Run, Services, Event], Awaitable[Any]]
+    start: Callable[[Services], Start] = start_at_once

@@ -8,6 +8,7 @@ from worker.run import Guard, Run
 from workflows.halopsa import Halo, HaloConnection
 from workflows.halopsa.dryrun import PlannedWrite
 from workflows.policy import Policy
+from workflows.policy.file import restore_policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,4 +43,4 @@ def msp_for_plan(connection: HaloConnection, policy: Policy, guard: Guard, note:
 
 @lru_cache(maxsize=8)
 def _policy(rules: str) -> Policy:
-    return Policy.model_validate_json(rules)
+    return restore_policy(rules)

@@ -1,10 +1,11 @@
 """The list of workflows, and how each reads fact and client off its event."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
 from typing import Any, Final
 
 from worker.events import Event, read_time
-from worker.run import Route, Workflow
+from worker.run import Route, Run, Start, Workflow
 from workflows.canonical import normalised_name
 from workflows.churn_client import churn_client
 from workflows.msp import Msp
@@ -25,9 +26,21 @@ def churn_route(event: Event) -> Route:
     return Route(f"client:{event.origin}:{client}:leaves:{_leaving_day(event)}", _keys(event), _client_name(event))
 
 
+def _listed(
+    version: int, on: str, route: Callable[[Event], Route], plan: Callable[[Run, Msp, Event], Awaitable[Any]]
+) -> Workflow[Msp]:
+    """List a workflow under its function's name, which is also the name of its section of the policy."""
+    name = plan.__name__
+
+    def start(msp: Msp) -> Start:
+        return Start(getattr(msp.policy, name).mode, timedelta(hours=msp.policy.approval_hours))
+
+    return Workflow(name, version, on, route, plan, start)
+
+
 WORKFLOWS: Final[Sequence[Workflow[Msp]]] = [
-    Workflow("onboard_client", 1, "deal.won", onboarding_route, onboard_client),
-    Workflow("churn_client", 1, "client.churned", churn_route, churn_client),
+    _listed(1, "deal.won", onboarding_route, onboard_client),
+    _listed(1, "client.churned", churn_route, churn_client),
 ]
 
 

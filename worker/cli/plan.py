@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import typer
@@ -10,13 +11,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from worker.assemble import Store, budget_of, halo_connection, policy_of
+from worker.budget import WaitingGuard
 from worker.cli.output import Format, Output, show_json, stop
 from worker.cli.runs import RunId, find
 from worker.cli.store import settings, store_if_any, store_of
 from worker.errors import NeedsOperator, RetryLater
 from worker.events import Event
 from worker.planned_run import Plan
-from worker.planning import as_json, open_planner
+from worker.planning import Planner, as_json
+from worker.settings import Settings
 
 MAX_RECORDS = 3
 """A table shows so many records of one write; JSON has all."""
@@ -55,14 +59,33 @@ def _drawn_up(work: Coroutine[Any, Any, Sequence[Plan]]) -> Sequence[Plan]:
 
 async def _of_event(event: Event) -> Sequence[Plan]:
     found = settings(default_level="WARNING")
-    async with store_if_any(found) as store, open_planner(found, store) as planner:
-        return await planner.of_event(event)
+    async with store_if_any(found) as store, open_planner(found) as planner:
+        return await planner.of_event(event, _guard(found, store))
 
 
 async def _of_run(run_id: str) -> Sequence[Plan]:
     found = settings(default_level="WARNING")
-    async with store_of(found) as store, open_planner(found, store) as planner:
-        return [await planner.of_run(await find(store.reader, run_id))]
+    async with store_of(found) as store, open_planner(found) as planner:
+        return [await planner.of_run(await find(store.reader, run_id), _guard(found, store))]
+
+
+@asynccontextmanager
+async def open_planner(found: Settings) -> AsyncIterator[Planner]:
+    """Put together what draws up plans.
+
+    Raises:
+        BadSettings: HaloPSA is not configured, or the policy file is not valid.
+    """
+    policy = policy_of(found)
+    connection = halo_connection(found, policy)
+    try:
+        yield Planner(connection, policy)
+    finally:
+        await connection.aclose()
+
+
+def _guard(found: Settings, store: Store | None) -> WaitingGuard:
+    return WaitingGuard(budget_of(found, store) if store else None, bulk=False)
 
 
 def _show(console: Console, plan: Plan) -> None:

@@ -188,6 +188,23 @@ class Journal:
         argv = (claim.run, claim.token, step, record, self.lease_ms, shorten(history), actor)
         _owned(await self._scripts.call("checkpoint", *argv, *(part for hold in sent for part in hold)))
 
+    async def halt(self, claim: Claim, step: str, workflow: str, fact: str, reason: str) -> str:
+        """Stop the run of a fact that does not hold any more; see `worker.run.Run.halt`.
+
+        Raises:
+            Fenced: the run is not ours any more.
+        """
+        answer, *more = await self._scripts.call("halt", claim.run, claim.token, step, workflow, fact, shorten(reason))
+        return _owned(answer) and str(more[0])
+
+    async def free_fact(self, claim: Claim) -> None:
+        """Let the run's business fact start another run.
+
+        Raises:
+            Fenced: the run is not ours any more.
+        """
+        _owned(await self._scripts.call("free_fact", claim.run, claim.token))
+
     async def renew(self, claim: Claim) -> None:
         """Extend the lease.
 

@@ -22,7 +22,7 @@ if state == 'failed' then
   redis.call('HINCRBY', run, 'attempt', 1)
   if step == 'start' then redis.call('HSET', run, 'rehydrate', '1') end
 end
-redis.call('HDEL', run, 'blocks')
+redis.call('HDEL', run, 'blocks', 'rules') -- what was mended may be the rules
 for _, name in ipairs(redis.call('HKEYS', run)) do
   if string.sub(name, 1, 2) == 'e:' then redis.call('HDEL', run, name) end
 end
