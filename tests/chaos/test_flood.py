@@ -20,8 +20,11 @@ async def halo() -> AsyncIterator[Halo]:
     await Process.kill_all()
 
 
-@pytest.mark.timeout(150)
-async def test_two_workers_keep_to_the_limit_and_all_deals_succeed(valkey: str, halo: Halo) -> None:
+@pytest.mark.timeout(200)
+@pytest.mark.parametrize(
+    "killing", [False, pytest.param(True, marks=pytest.mark.skipif(not LONG, reason="it takes minutes: make chaos"))]
+)
+async def test_two_workers_keep_to_the_limit_and_all_deals_succeed(valkey: str, halo: Halo, *, killing: bool) -> None:
     await halo.faults(rate_limit={"requests": REQUESTS, "window_s": WINDOW_S})
     env = {
         "PARHELION_REDIS_URL": valkey,
@@ -34,19 +37,28 @@ async def test_two_workers_keep_to_the_limit_and_all_deals_succeed(valkey: str, 
     }
     async with open_store(valkey) as store:
         await store.scripts.read("FLUSHALL")
-        for _ in range(2):
-            await Process.start("worker", env=env)
+        workers = [await Process.start("worker", env=env) for _ in range(2)]
 
         async def both_work() -> bool:
             return len(await store.reader.workers()) == 2
 
-        async def all_have_ended() -> bool:
+        async def ended() -> int:
             counts = await store.reader.counts()
-            return counts["succeeded"] + counts["failed"] == DEALS
+            return counts["succeeded"] + counts["failed"]
+
+        async def some_have_ended() -> bool:
+            return await ended() > 0
+
+        async def all_have_ended() -> bool:
+            return await ended() == DEALS
 
         await until(both_work)
         await store.journal.ingest(deals(range(DEALS)))
-        await until(all_have_ended, within=120)
+        if killing:
+            await until(some_have_ended)
+            await workers[0].kill()
+            await Process.start("worker", env=env)
+        await until(all_have_ended, within=150)
         runs = await store.reader.runs()
 
     assert {run.state for run in runs} == {"succeeded"}
