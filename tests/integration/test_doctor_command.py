@@ -6,8 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redis.asyncio import Redis
 
 from tests.integration.processes import Parhelion, look_alike, parhelion
+from worker.assemble import budget_of, open_store
+from worker.budget import Hold
+from worker.cli.store_checks import Setup, budget, durability
+from worker.settings import Settings
 
 
 @pytest.fixture
@@ -84,3 +89,34 @@ async def test_an_address_where_nobody_answers_is_named(env: dict[str, str]) -> 
     assert code == 1
     assert "PARHELION_HALO_URL" in findings["sign-in"]["remedy"]
     assert findings["tickets"]["state"] == "skipped"
+
+
+@pytest.mark.usefixtures("redis")
+@pytest.mark.parametrize(("limit", "state"), [(250, "warning"), (2, "ok")])
+async def test_a_429_below_the_budget_is_a_warning(valkey: str, limit: int, state: str) -> None:
+    settings = Settings(halo_budget_requests=limit)
+    async with open_store(valkey) as store:
+        setup, shared = Setup(settings, store), budget_of(Settings(), store)
+        assert (await budget(setup)).state == "ok"
+        hold = await shared.reserve(3, bulk=False, waiter="test", since=0)
+        assert isinstance(hold, Hold)
+        hold.sent = 3
+        await shared.settle([hold])
+        await shared.close(None)
+        verdict = await budget(setup)
+
+    assert verdict.state == state
+    assert "when at most 3 were Parhelion's" in verdict.seen
+
+
+@pytest.mark.parametrize(("accepted", "state"), [(False, "fails"), (True, "warning")])
+async def test_a_valkey_that_loses_data_is_told(valkey: str, redis: Redis, accepted: bool, state: str) -> None:
+    await redis.config_set("appendfsync", "everysec")
+    try:
+        async with open_store(valkey) as store:
+            verdict = await durability(Setup(Settings(allow_data_loss=accepted), store))
+    finally:
+        await redis.config_set("appendfsync", "always")
+
+    assert verdict.state == state
+    assert "appendfsync always" in verdict.seen

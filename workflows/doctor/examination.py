@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from worker.errors import NeedsOperator, ParhelionError, RetryLater
 from workflows.doctor.rights import NO_RIGHT, Right
-from workflows.halopsa import HaloForbidden
+from workflows.halopsa import HaloForbidden, HaloRefused
 
 State = Literal["ok", "warning", "fails", "skipped"]
 P = ParamSpec("P")
@@ -18,6 +18,10 @@ Subject = TypeVar("Subject")
 
 TRIES: Final = 5
 
+NOT_TAKEN: Final = (
+    "HaloPSA does not take the request as Parhelion makes it: check PARHELION_HALO_URL and PARHELION_HALO_DIALECT, and "
+    "what the role of the application's agent lets it see."
+)
 LATER: Final = "Run the doctor again in a few minutes; if it stays so, look at HaloPSA's status and at the way to it."
 
 
@@ -60,6 +64,7 @@ class Check(Generic[Subject]):
         concerns: see `Finding`.
         right: what HaloPSA must allow for it.
         needs: checks without whose success this one makes no sense.
+        mend: what to do where HaloPSA refuses for another reason than want of rights.
         optional: the workflows go on where HaloPSA refuses it, and remark it.
     """
 
@@ -68,6 +73,7 @@ class Check(Generic[Subject]):
     concerns: tuple[str, ...] = ()
     right: Right = NO_RIGHT
     needs: tuple[str, ...] = ("token",)
+    mend: str = NOT_TAKEN
     optional: bool = False
 
 
@@ -111,10 +117,8 @@ class Examination:
     async def _examine(self, check: Check[Subject], subject: Subject) -> Verdict:
         try:
             return await persistently(check.examine, subject)
-        except HaloForbidden as error:
-            return Verdict(_refused(check), error.what, self._remedy(check.right))
         except NeedsOperator as error:
-            return Verdict(_refused(check), error.what, error.mend)
+            return Verdict("warning" if check.optional else "fails", error.what, self._mend(check, error))
         except RetryLater as error:
             return Verdict("fails", error.reason, LATER)
         except ParhelionError as error:
@@ -122,10 +126,12 @@ class Examination:
         except Exception as error:  # noqa: BLE001 - whatever one check meets, the others are made
             return Verdict("fails", f"{type(error).__name__}: {error}", "HaloPSA's answer is not understood.")
 
-    def _remedy(self, right: Right) -> str:
-        # Without an agent to log in as, HaloPSA refuses nearly everything.
-        first = "Mend first what the check agent says. " if self.state("agent") == "fails" else ""
-        return first + right.remedy(self.granted)
+    def _mend(self, check: Check[Any], error: NeedsOperator) -> str:
+        if isinstance(error, HaloForbidden):
+            # Without an agent to log in as, HaloPSA refuses nearly everything.
+            first = "Mend first what the check agent says. " if self.state("agent") == "fails" else ""
+            return first + check.right.remedy(self.granted)
+        return check.mend if isinstance(error, HaloRefused) else error.mend
 
     def _note(self, check: Check[Subject], verdict: Verdict) -> None:
         finding = Finding(
@@ -137,10 +143,6 @@ class Examination:
         )
         self.findings.append(finding)
         self.tell(finding)
-
-
-def _refused(check: Check[Any]) -> State:
-    return "warning" if check.optional else "fails"
 
 
 async def persistently(act: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
