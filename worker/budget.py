@@ -2,6 +2,9 @@
 
 A step reserves its requests before it sends the first one. What is reserved counts as sent until it is settled, and
 what was sent counts for a whole window from then on: so the other side never sees more than the limit in any window.
+
+A run for which there is no room is parked: without a slot, without an attempt, with its place in the client's queue.
+Only a step that needs more than a whole window waits where it is, since done anew it would get no further.
 """
 
 import asyncio
@@ -15,7 +18,7 @@ from uuid import uuid4
 
 from worker.journal.records import Claim
 from worker.journal.scripts import Scripts
-from worker.run import CALL_BUDGET_S
+from worker.run import CALL_BUDGET_S, Guard
 
 BULK_SHARE: Final = 0.7
 """How much of a window bulk work may take."""
@@ -116,7 +119,7 @@ class Budget:
         self._window_s = window_s
         self._needs: dict[str, int] = {}
 
-    def guard(self, *, bulk: bool) -> "WaitingGuard":
+    def guard(self, *, bulk: bool) -> Guard:
         """Give work without a run what stands before its requests."""
         return WaitingGuard(self, bulk=bulk)
 

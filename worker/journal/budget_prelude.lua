@@ -77,7 +77,7 @@ end
 
 local function leave_waiting(waiter)
   redis.call('HDEL', NEEDS, waiter)
-  return redis.call('ZREM', WAITING, waiter) == 1
+  redis.call('ZREM', WAITING, waiter)
 end
 
 -- How much a waiting one needs, and when it comes again; nil where it is not waited for any more.

@@ -58,7 +58,8 @@ if budget.closed_until > now or room_at(n) > now then
   if redis.call('EXISTS', run) == 1 then redis.call('HSET', run, 'need', again) end
   return { budget.closed_until > now and 'closed' or 'used up', at }
 end
-if leave_waiting(waiter) then redis.call('HDEL', run, 'need') end
+leave_waiting(waiter)
+redis.call('HDEL', run, 'need')
 redis.call('ZADD', HOLDS, now + hold_ms, hold)
 add(budget, 'held', n)
 add(budget, 'held_bulk', n * bulk)
