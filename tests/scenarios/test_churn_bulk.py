@@ -15,7 +15,7 @@ from workflows.churn_client import churn_client
 from workflows.msp import Msp
 from workflows.open_tickets import CHUNK
 from workflows.policy import ChurnClient, Policy
-from workflows.sandbox.faults import Faults
+from workflows.sandbox.faults import Faults, Role
 
 LEAVES = {"client": {"id": "C-77"}, "last_service_day": "2026-12-31", "reason": "moved to another provider"}
 MOODS: list[Mood] = ["plain", "last shown", "last written", "refused", "as many as possible", "cut short"]
@@ -128,6 +128,18 @@ async def test_a_day_on_which_everything_is_unpleasant_leaves_no_ticket_open(arr
             break
 
     assert_wound_down(tenant)
+
+
+async def test_what_a_lost_answer_closed_is_not_touched_again() -> None:
+    tenant = tenant_with_tickets(10)
+    tenant.sandbox.faults = Faults(role=Role(may_edit_closed=False))
+    calm = tenant_with_tickets(10)
+    await calm.finish(event("client.churned", LEAVES))
+    tenant.wire.mishaps = {calm.wire.calls.index("POST /api/Tickets") + 1: "answer lost"}
+    await tenant.finish(event("client.churned", LEAVES))
+
+    assert_wound_down(tenant)
+    assert tenant.wire.calls.count("POST /api/Tickets") == calm.wire.calls.count("POST /api/Tickets")
 
 
 async def test_no_parent_is_in_one_array_with_its_child() -> None:

@@ -211,6 +211,16 @@ async def test_assets_go_where_the_policy_says(
     assert all(asset | changed == asset for asset in tenant.rows("Asset"))
 
 
+async def test_what_is_refused_of_the_hand_over_is_named_and_holds_up_nothing(tenant: Tenant, client_id: int) -> None:
+    plant_many(tenant, client_id)
+    tenant.sandbox.faults.refuse = {"POST /api/Asset": "It is on loan"}
+
+    with pytest.raises(NeedsOperator, match=r"Assets: asset \d+: .*It is on loan"):
+        await churn(tenant, policy(assets="retire"))
+    assert not tenant.rows("Tickets", client_id=client_id, hasbeenclosed=False)
+    assert tenant.rows("ClientContract", client_id=client_id)[0]["end_date"] == "2026-12-31T00:00:00"
+
+
 @pytest.mark.parametrize("kind", [*BEFORE, *AFTER])
 async def test_nothing_that_goes_wrong_changes_what_the_policy_wants(kind: str) -> None:
     rules = policy(
