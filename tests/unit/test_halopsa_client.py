@@ -107,6 +107,12 @@ def test_never_is_no_date(given: Any, read: date | None) -> None:
     assert day(given) == read
 
 
+def test_an_odd_field_does_not_make_a_record_unreadable() -> None:
+    row = {"id": "7", "name": {"first": "Acme"}, "inactive": "perhaps", "paymentterms": "", "ref": "C-77"}
+
+    assert V2.clients.read(row) == Client(id=7, key="C-77")
+
+
 def test_null_stands_for_the_default() -> None:
     assert Contract(id=1, ref=None, active=None) == Contract(id=1)
 

@@ -3,6 +3,7 @@
 import json
 from dataclasses import fields
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,8 +12,9 @@ import pytest
 from tests.memory_run import MemoryRun, Notebook
 from worker.errors import NeedsOperator
 from workflows.halopsa import Halo, HaloConnection
-from workflows.halopsa.dialects import DIALECTS, GUIDE, V2, Dialect, key_place
+from workflows.halopsa.dialects import DIALECTS, GUIDE, V2, Dialect, Entity, key_place
 from workflows.halopsa.models import Contract, TicketType
+from workflows.halopsa.paging import rows_of
 
 CLIENT = {"name": "Acme", "notes": "Pays late", "key": "C-77"}
 
@@ -115,6 +117,48 @@ def test_a_ticket_type_tells_what_it_asks_of_its_tickets() -> None:
 
     assert (read.allowed_status_ids, read.children_first, read.fields[0].fieldid) == ([1, 9], True, 201)
     assert TicketType.model_validate_json(read.model_dump_json()) == read
+
+
+RECORDED = Path(__file__).parents[3] / "shared/data/halopsa"
+TEMPLATES = {
+    "Client": V2.clients,
+    "Site": V2.sites,
+    "User": V2.contacts,
+    "Contract": V2.contracts,
+    "Ticket": V2.tickets,
+    "Opportunity": V2.opportunities,
+    "Action": V2.actions,
+    "Asset": V2.assets,
+    "Invoice": V2.recurring_invoices,
+    "Agent": V2.agents,
+    "Team": V2.teams,
+    "Status": V2.statuses,
+    "TicketType": V2.ticket_types,
+    "Outcome": V2.outcomes,
+}
+
+
+@pytest.mark.skipif(not RECORDED.exists(), reason="the recorded data is not here")
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_halopsas_own_templates_are_read_to_the_last_field(name: str) -> None:
+    entity: Entity[Any] = TEMPLATES[name]
+    (row, *_) = rows_of(json.loads((RECORDED / "templates" / f"{name}.json").read_text()), "")
+
+    assert entity.read(row).id == 0
+    given = {ours: row[theirs] for ours, theirs in entity.fields.items() if theirs in row and row[theirs] is not None}
+    strict = entity.record.model_validate({"id": row["id"], **given})
+    assert all(getattr(entity.read(row), ours) == getattr(strict, ours) for ours in given if hasattr(strict, ours))
+
+
+@pytest.mark.skipif(not RECORDED.exists(), reason="the recorded data is not here")
+def test_the_guides_recorded_clients_are_read() -> None:
+    created = json.loads((RECORDED / "guide-dialect/client-create.json").read_text())["response"]["clients"]
+    shown = json.loads((RECORDED / "guide-dialect/node-halopsa-single-client.json").read_text())["clients"]
+
+    assert [(client.id, client.name, client.email) for client in map(GUIDE.clients.read, created)] == [
+        (123, "Acme Corporation", "info@acme.example.com")
+    ]
+    assert [(client.main_site_id, client.phone) for client in map(GUIDE.clients.read, shown)] == [(1, "+1 555-1234")]
 
 
 def test_ids_that_are_no_numbers_are_kept() -> None:

@@ -2,9 +2,17 @@
 
 import re
 from datetime import date, datetime
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final, Self, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    model_validator,
+)
 
 from worker.events import read_time
 
@@ -71,13 +79,24 @@ CustomFields = Annotated[dict[str, Any], BeforeValidator(custom_fields)]
 
 
 class Row(BaseModel):
-    """One row: names that are not listed are ignored, null stands for the default."""
+    """One row: names that are not listed are ignored; null, and what a field cannot hold, stand for the default."""
 
     model_config = ConfigDict(frozen=True, coerce_numbers_to_str=True)
 
     id: int | str
 
-    _without_nulls = model_validator(mode="before")(without_nulls)
+    @model_validator(mode="wrap")
+    @classmethod
+    def _tolerantly(cls, values: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
+        given = without_nulls(values)
+        try:
+            return read(given)
+        except ValidationError as error:
+            # One odd field of one record must not make a whole list unreadable.
+            odd = {detail["loc"][0] for detail in error.errors() if detail["loc"]} - {"id"}
+            if not odd:
+                raise
+            return read({name: value for name, value in given.items() if name not in odd})
 
 
 class Record(Row):

@@ -65,7 +65,7 @@ class Entity(Generic[R]):
         """Read one row.
 
         Raises:
-            pydantic.ValidationError: the row has no id, or a field holds something quite different.
+            pydantic.ValidationError: the row has no id.
         """
         names = ((ours, self.fields.get(ours)) for ours in self.record.model_fields)
         values = {"id": row.get("id")} | {ours: _at(row, theirs) for ours, theirs in names if theirs}
