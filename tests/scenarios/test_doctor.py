@@ -147,6 +147,14 @@ async def test_what_the_role_does_not_allow_is_named_with_the_steps_that_need_it
     assert findings["write-closing"].seen == "not looked at, because of: write-ticket"
 
 
+async def test_a_look_at_what_was_written_needs_no_more_than_reading(doctor: Doctor) -> None:
+    doctor.tenant.sandbox.faults.forbid = frozenset({"GET /api/Tickets/{id}"})
+    findings = await doctor.examine(write_test=True)
+
+    assert failing(findings) == {"write-ticket"}
+    assert "at least Read Only for Tickets" in findings["write-ticket"].remedy
+
+
 async def test_a_right_that_the_workflows_go_on_without_is_a_warning(doctor: Doctor) -> None:
     doctor.tenant.sandbox.faults.forbid = frozenset({"GET /api/CRMNote", "POST /api/CRMNote"})
     findings = await doctor.examine(write_test=True)

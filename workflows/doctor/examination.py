@@ -130,7 +130,7 @@ class Examination:
         if isinstance(error, HaloForbidden):
             # Without an agent to log in as, HaloPSA refuses nearly everything.
             first = "Mend first what the check agent says. " if self.state("agent") == "fails" else ""
-            return first + check.right.remedy(self.granted)
+            return first + check.right.of(error.call).remedy(self.granted)
         return check.mend if isinstance(error, HaloRefused) else error.mend
 
     def _note(self, check: Check[Subject], verdict: Verdict) -> None:

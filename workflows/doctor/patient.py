@@ -6,7 +6,6 @@ from typing import Final
 
 import httpx
 
-from worker.errors import NeedsOperator
 from worker.run import Guard
 from workflows.halopsa import Halo, HaloConnection
 from workflows.halopsa.models import Client
@@ -78,16 +77,10 @@ class Patient:
         self.halo: Halo = self.connect(scope, self._listener).for_run(self.guard)
 
     @property
-    def sample(self) -> Client:
-        """A client to look at: the one in use with the most open tickets.
-
-        Raises:
-            NeedsOperator: there is none.
-        """
+    def sample_id(self) -> int:
+        """A client to look at: the one in use with the most open tickets; 0, which is nobody's, where there is none."""
         in_use = [client for client in self.clients if client.in_use]
-        if not in_use:
-            raise NeedsOperator("HaloPSA shows no client in use.", mend="Let the agent's role see all customers.")
-        return max(in_use, key=lambda client: client.open_tickets)
+        return max(in_use, key=lambda client: client.open_tickets).id if in_use else 0
 
 
 def _scope_of(response: httpx.Response) -> str:

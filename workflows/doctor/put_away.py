@@ -10,7 +10,7 @@ from workflows.doctor.trial import Trial
 
 P = ParamSpec("P")
 
-BY_HAND: Final = "Set the client inactive in HaloPSA, and close there what it names."
+BY_HAND: Final = "Do by hand in HaloPSA what is left: close the tickets, end the contracts, set the client inactive."
 
 
 async def put_away(trial: Trial) -> Verdict:

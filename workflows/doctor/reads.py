@@ -21,66 +21,70 @@ from workflows.halopsa.client import COUNTRIES
 async def clients(patient: Patient) -> Verdict:
     """Read all clients, page by page, until HaloPSA's count is reached."""
     patient.clients = await patient.halo.clients.find()
+    if not patient.clients:
+        return Verdict("warning", "HaloPSA shows no client", READ_CUSTOMERS.remedy(patient.granted))
     inactive = sum(client.inactive for client in patient.clients)
     return Verdict("ok", f"clients: {len(patient.clients)}, {inactive} of them inactive; the list is complete")
 
 
 async def client(patient: Patient) -> Verdict:
     """Read one client."""
-    found = await patient.halo.clients.get(patient.sample.id)
+    if not patient.sample_id:
+        return Verdict("skipped", "there is no client to look at")
+    found = await patient.halo.clients.get(patient.sample_id)
     return Verdict("ok", f"client {found.id}, {found.name}")
 
 
 async def sites(patient: Patient) -> Verdict:
     """Read a client's sites."""
-    return _counted(await patient.halo.sites.find(client_id=patient.sample.id), "sites", patient)
+    return _counted(await patient.halo.sites.find(client_id=patient.sample_id), "sites", patient)
 
 
 async def contacts(patient: Patient) -> Verdict:
     """Read a client's contacts."""
-    return _counted(await patient.halo.contacts.find(client_id=patient.sample.id), "contacts", patient)
+    return _counted(await patient.halo.contacts.find(client_id=patient.sample_id), "contacts", patient)
 
 
 async def contracts(patient: Patient) -> Verdict:
     """Read a client's contracts."""
-    return _counted(await patient.halo.contracts.find(client_id=patient.sample.id), "contracts", patient)
+    return _counted(await patient.halo.contracts.find(client_id=patient.sample_id), "contracts", patient)
 
 
 async def contract(patient: Patient) -> Verdict:
     """Read one contract: HaloPSA refuses that where the list is open to all, for want of the contract rights."""
-    found = await patient.halo.contracts.find(client_id=patient.sample.id)
+    found = await patient.halo.contracts.find(client_id=patient.sample_id)
     if not found:
-        return Verdict("skipped", f"client {patient.sample.id} has no contract to look at")
+        return Verdict("skipped", f"client {patient.sample_id} has no contract to look at")
     return Verdict("ok", f"contract {(await patient.halo.contracts.get(found[0].id)).id}")
 
 
 async def tickets(patient: Patient) -> Verdict:
     """Read a client's open tickets."""
-    return _counted(await patient.halo.tickets.find(client_id=patient.sample.id), "open tickets", patient)
+    return _counted(await patient.halo.tickets.find(client_id=patient.sample_id), "open tickets", patient)
 
 
 async def actions(patient: Patient) -> Verdict:
     """Read the actions of a ticket."""
-    found = await patient.halo.tickets.find(client_id=patient.sample.id)
+    found = await patient.halo.tickets.find(client_id=patient.sample_id)
     if not found:
-        return Verdict("skipped", f"client {patient.sample.id} has no open ticket to look at")
+        return Verdict("skipped", f"client {patient.sample_id} has no open ticket to look at")
     return _counted(await patient.halo.actions.find(ticket_id=found[0].id), f"actions on ticket {found[0].id}", patient)
 
 
 async def assets(patient: Patient) -> Verdict:
     """Read a client's assets."""
-    return _counted(await patient.halo.assets.find(client_id=patient.sample.id), "assets", patient)
+    return _counted(await patient.halo.assets.find(client_id=patient.sample_id), "assets", patient)
 
 
 async def recurring_invoices(patient: Patient) -> Verdict:
     """Read a client's recurring invoices."""
-    found = await patient.halo.recurring_invoices.find(client_id=patient.sample.id)
+    found = await patient.halo.recurring_invoices.find(client_id=patient.sample_id)
     return _counted(found, "recurring invoices", patient)
 
 
 async def notes(patient: Patient) -> Verdict:
     """Read a client's notes."""
-    return _counted(await patient.halo.notes.find(client_id=patient.sample.id), "notes", patient)
+    return _counted(await patient.halo.notes.find(client_id=patient.sample_id), "notes", patient)
 
 
 async def agents(patient: Patient) -> Verdict:
@@ -122,7 +126,7 @@ async def opportunities(patient: Patient) -> Verdict:
     """Read HaloPSA's opportunities, where it is a source of won deals."""
     if patient.webhook_address is None:
         return Verdict("skipped", NO_SOURCE)
-    found = await patient.halo.opportunities.find(client_id=patient.sample.id)
+    found = await patient.halo.opportunities.find(client_id=patient.sample_id)
     return _counted(found, "open opportunities", patient)
 
 
@@ -181,7 +185,7 @@ READ_CHECKS: Final[Sequence[Check[Patient]]] = (
 
 
 def _counted(rows: Sequence[Any], what: str, patient: Patient) -> Verdict:
-    return Verdict("ok", f"{what} of client {patient.sample.id}: {len(rows)}")
+    return Verdict("ok", f"{what} of client {patient.sample_id}: {len(rows)}")
 
 
 def _listed(rows: Sequence[Any], what: str) -> Verdict:

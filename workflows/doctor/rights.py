@@ -1,7 +1,7 @@
 """What HaloPSA must allow: the scopes of the API application, cut down by the role of the agent that it logs in as."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 APPLICATION: Final = "Configuration > Integrations > HaloPSA API > the application"
@@ -22,6 +22,10 @@ class Right:
 
     scope: str
     module: str
+
+    def of(self, call: str) -> "Right":
+        """Return the right that one request needs: to look at what was written, reading is enough."""
+        return replace(self, scope=self.scope.replace("edit:", "read:")) if call.startswith("GET ") else self
 
     def remedy(self, granted: str) -> str:
         """Say how to give the right, after HaloPSA has refused a request for want of it.

@@ -41,8 +41,9 @@ OPEN_FIELDS: Final = (
     "Configuration > Tickets > Ticket Types."
 )
 CLOSE_FIELDS: Final = (
-    "Give what HaloPSA asks for as close_fields under [ticket_types.NAME] in the policy file; under Configuration > "
-    "Agents > Roles, let the role re-assign tickets and change their status outside of actions."
+    "Give the fields that HaloPSA asks for as close_fields under [ticket_types.NAME] in the policy file. For tickets "
+    "that nobody has, name an agent as PARHELION_HALO_CLOSER_AGENT_ID, and under Configuration > Agents > Roles let "
+    "the role re-assign tickets and change their status outside of actions."
 )
 ONE_BY_ONE: Final = "Nothing to mend: tickets are closed one by one, with two requests each, which takes longer."
 NOT_KEPT: Final = "Look in HaloPSA for a rule, an automation or a mandatory field that undoes the change."
@@ -110,9 +111,12 @@ async def note(trial: Trial) -> Verdict:
 
 async def asset(trial: Trial) -> Verdict:
     """Make an asset of the first type that HaloPSA has."""
-    types = await trial.halo.asset_types.find()
+    try:
+        types = await trial.halo.asset_types.find()
+    except HaloRefused:
+        types = []
     if not types:
-        return Verdict("skipped", "HaloPSA has no asset type")
+        return Verdict("skipped", "HaloPSA shows no asset type: see asset-types")
     made = await trial.halo.assets.create(
         tag=trial.key, type_id=types[0].id, client_id=trial.client.id, site_id=trial.main_site_id
     )
