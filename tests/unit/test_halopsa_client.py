@@ -173,9 +173,10 @@ async def test_an_empty_answer_to_a_change_is_a_success() -> None:
     assert await Bench(lambda _: httpx.Response(200)).step(end_contract) == 5
 
 
-async def test_an_empty_answer_to_a_read_is_no_record() -> None:
+@pytest.mark.parametrize("answer", [[], {}, {"id": 8}, {"clients": [{"id": 8}, {"id": 7}]}])
+async def test_an_answer_without_the_record_that_was_asked_for_is_no_record(answer: Any) -> None:
     with pytest.raises(HaloNotFound):
-        await says([]).step(read_client)
+        await says(answer).step(read_client)
 
 
 def test_a_name_that_a_record_does_not_have_is_a_bug() -> None:

@@ -46,7 +46,7 @@ class Collection(Generic[R]):
         """Whether HaloPSA keeps the field of this name in this dialect."""
         return self._entity.has(name)
 
-    async def find(self, **same: int) -> list[R]:
+    async def find(self, **same: int | str) -> list[R]:
         """Find all records, inactive ones included; of tickets only the open ones.
 
         Args:
@@ -85,12 +85,12 @@ class Collection(Generic[R]):
         """
         path = f"{self._entity.path}/{record_id}"
         record = self._first(await send(self._http, "GET", path, params={"includedetails": "true"}))
-        if record is None:
-            raise HaloNotFound(f"GET {path}", httpx.codes.OK, "the answer holds no record")
+        if record is None or record.id != record_id:
+            raise HaloNotFound(f"GET {path}", httpx.codes.OK, "the answer does not hold the record")
         return record
 
     async def create(self, **values: Any) -> R:
-        """Create a record. HaloPSA never refuses a double: look first.
+        """Create a record. HaloPSA hardly ever refuses a double: look first.
 
         Args:
             **values: fields by our names; None is left out.
