@@ -4,7 +4,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
@@ -16,6 +16,8 @@ from pydantic import SecretStr
 from starlette.applications import Starlette
 
 from webhooks.app import webhook_app
+from webhooks.edge import Edge
+from webhooks.refused import Refused
 from webhooks.signatures import sign_standard
 from webhooks.sources import secret_problem
 from worker import metrics
@@ -29,6 +31,7 @@ from worker.inbox import Check, Inbox
 from worker.jobs import DoorbellWorker, encode_doorbell
 from worker.journal import Journal
 from worker.journal.reading import Reader
+from worker.journal.refused import RefusedDeliveries
 from worker.journal.scripts import Scripts
 from worker.journal.upkeep import Upkeep
 from worker.journal.verbs import Verbs
@@ -57,6 +60,7 @@ class Store:
     reader: Reader
     verbs: Verbs
     upkeep: Upkeep
+    refused: RefusedDeliveries
 
 
 @asynccontextmanager
@@ -65,7 +69,9 @@ async def open_store(url: str, *, tries: int = BRISK_TRIES) -> AsyncIterator[Sto
     client = store_client(url, tries=tries)
     scripts = Scripts(client, DOORBELL)
     try:
-        yield Store(scripts, Journal(scripts), Reader(scripts), Verbs(scripts), Upkeep(scripts))
+        yield Store(
+            scripts, Journal(scripts), Reader(scripts), Verbs(scripts), Upkeep(scripts), RefusedDeliveries(scripts)
+        )
     finally:
         await client.aclose(close_connection_pool=True)
 
@@ -88,6 +94,23 @@ def durability_of(settings: Settings, store: Store) -> Durability:
 async def hydrate(event: Event) -> Event:
     """Complete an event. Canonical events are complete as they come."""
     return event
+
+
+def public_url(settings: Settings) -> str:
+    """Tell the address that senders have, without ``/webhooks``: the one that is set, or where the endpoint listens."""
+    host, port = settings.web_bind
+    return settings.public_url or f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def edge_of(settings: Settings) -> Edge:
+    """Put together what the settings say about senders."""
+    return Edge(
+        public_url=public_url(settings),
+        trusted_proxies=settings.trusted_proxies,
+        allowed=settings.allowed_addresses,
+        accounts=settings.accounts,
+        per_second=settings.deliveries_per_second,
+    )
 
 
 def check_web(settings: Settings) -> None:
@@ -134,6 +157,10 @@ def web_app(settings: Settings, store: Store) -> Starlette:
         await store.reader.ping()
         await durability.check()
 
+    async def keep_refused(refusal: Refused) -> None:
+        told = asdict(refusal) | {"received_at": refusal.received_at.isoformat()}
+        await store.refused.keep(told, refusal.received_at.timestamp())
+
     async def show_metrics() -> tuple[bytes, str]:
         return generate_latest() + await _journal_metrics(store), CONTENT_TYPE_LATEST
 
@@ -147,7 +174,9 @@ def web_app(settings: Settings, store: Store) -> Starlette:
         ready=ready,
         metrics=show_metrics,
         now=lambda: datetime.now(UTC),
+        edge=edge_of(settings),
         on_delivery=lambda source, outcome: metrics.DELIVERIES.labels(source, outcome).inc(),
+        on_refused=keep_refused,
     )
 
 

@@ -84,7 +84,13 @@ class _Server(uvicorn.Server):
 async def serving(app: Starlette, listener: socket.socket) -> AsyncIterator[None]:
     """Serve an application on a listening socket; requests in hand are answered before it ends."""
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, server_header=False, lifespan="off", timeout_graceful_shutdown=5
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        lifespan="off",
+        timeout_graceful_shutdown=5,
     )
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))

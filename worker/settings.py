@@ -1,7 +1,8 @@
 """Settings: the environment, prefix ``PARHELION_``; every secret also as ``…_FILE``."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -11,6 +12,8 @@ from worker.errors import ParhelionError
 
 PREFIX: Final = "PARHELION_"
 WEBHOOK_SECRET: Final = "WEBHOOK_SECRET_"  # noqa: S105 - a name, not a secret
+ALLOWED: Final = "ALLOWED_ADDRESSES_"
+ACCOUNTS: Final = "ACCOUNTS_"
 
 
 class BadSettings(ParhelionError):
@@ -50,6 +53,11 @@ def _store_address(value: SecretStr) -> SecretStr:
     return value
 
 
+def _networks(value: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    return tuple(ip_network(text.strip(), strict=False) for text in value.split(",") if text.strip()) if value else ()
+
+
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_networks)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 Bind = Annotated[tuple[str, int], BeforeValidator(_bind)]
 
@@ -63,6 +71,11 @@ class Settings(BaseModel):
     data_dir: Path = Path(".parhelion")
     config: Path | None = None
     web_bind: Bind = Field(default="127.0.0.1:8080")  # type: ignore[assignment]  # the validator splits it
+    public_url: WebAddress | None = None
+    trusted_proxies: Networks = ()
+    deliveries_per_second: float | None = Field(default=None, gt=0)
+    allowed_addresses: Mapping[str, Networks] = Field(default_factory=dict)
+    accounts: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
     max_body_bytes: int = Field(default=1_048_576, ge=1024)
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -101,11 +114,9 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     fields: dict[str, Any] = {
         name: values[name.upper()] for name in Settings.model_fields if values.get(name.upper(), "") != ""
     }
-    fields["webhook_secrets"] = {
-        name.removeprefix(WEBHOOK_SECRET).lower(): tuple(secret.strip() for secret in text.split(",") if secret.strip())
-        for name, text in values.items()
-        if name.startswith(WEBHOOK_SECRET)
-    }
+    fields["webhook_secrets"] = {source: _parts(text) for source, text in _by_source(values, WEBHOOK_SECRET)}
+    fields["accounts"] = {source: _parts(text) for source, text in _by_source(values, ACCOUNTS)}
+    fields["allowed_addresses"] = dict(_by_source(values, ALLOWED))
     try:
         settings = Settings.model_validate(fields)
     except ValidationError as error:
@@ -114,6 +125,15 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     if problems:
         raise BadSettings(problems)
     return settings
+
+
+def _by_source(values: Mapping[str, str], prefix: str) -> Iterator[tuple[str, str]]:
+    """Give the settings that there are for each source, by the source's name."""
+    return ((name.removeprefix(prefix).lower(), text) for name, text in values.items() if name.startswith(prefix))
+
+
+def _parts(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def _read_files(values: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:

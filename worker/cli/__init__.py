@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from worker.cli import doctor, events, plan, policy, report, runs, sandbox, serving, trigger, verbs
+from worker.cli import deliveries, doctor, events, plan, policy, report, runs, sandbox, serving, trigger, verbs
 from worker.embedded import EmbeddedValkeyError
 from worker.errors import StoreUnavailable
 from worker.serve import PortInUse
@@ -39,6 +39,8 @@ runs.app.command("reject")(verbs.reject)
 runs.app.command("pause")(verbs.pause)
 runs.app.command("resume")(verbs.resume)
 app.add_typer(runs.app, name="runs")
+events.app.command("send")(deliveries.send)
+events.app.command("verify")(deliveries.verify)
 app.add_typer(events.app, name="events")
 app.add_typer(policy.app, name="policy")
 

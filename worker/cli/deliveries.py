@@ -1,0 +1,90 @@
+"""`parhelion events send` and `events verify`: try the way in, and find out why a delivery was refused."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import httpx
+import typer
+
+from webhooks.captured import dump_captured, read_captured
+from webhooks.delivery import Delivery
+from webhooks.samples import sample
+from webhooks.verdict import explain
+from worker.assemble import public_url
+from worker.cli.output import Format, Output, show_json, stop
+from worker.cli.store import settings
+from worker.settings import PREFIX, WEBHOOK_SECRET, Settings
+
+TIMEOUT_S = 20.0
+
+Source = Annotated[str, typer.Argument(help="The source's name, as in /webhooks/{source}.")]
+
+
+def send(
+    source: Source,
+    url: Annotated[
+        str | None, typer.Option(help="Where to: the source's whole address; else the endpoint of the settings.")
+    ] = None,
+    save: Annotated[Path | None, typer.Option(help="Write the request into this file instead of sending it.")] = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Send a signed, realistic sample of a source; exit code 1 if it is not taken in."""
+    found = settings(default_level="WARNING")
+    address = url or f"{public_url(found)}/webhooks/{source}"
+    try:
+        delivery = sample(source, _secrets(found, source)[0], address, datetime.now(UTC))
+    except ValueError as error:
+        stop(str(error), 2)
+    if save is not None:
+        save.write_text(dump_captured(delivery) + "\n")
+        typer.echo(f"{save}: written; `parhelion events verify {save}` judges it")
+        return
+    response = _post(delivery)
+    if output is Format.JSON:
+        show_json({"url": address, "status": response.status_code, "answer": response.text})
+    else:
+        typer.echo(f"{response.status_code} {response.text}")
+    raise typer.Exit(0 if response.is_success else 1)
+
+
+def verify(
+    file: Annotated[
+        Path, typer.Argument(help="A captured request as JSON: method, url, headers, body or body_base64.")
+    ],
+    source: Annotated[str, typer.Option(help="The source, where the address does not tell.")] = "",
+    output: Output = Format.TABLE,
+) -> None:
+    """Say whether a captured request would be let in, and if not, why; exit code 1 then."""
+    found = settings(default_level="WARNING")
+    try:
+        captured = read_captured(file.read_bytes(), datetime.now(UTC))
+        secrets = _secrets(found, source or captured.source)
+        told = "" if found.public_url is None else found.public_url
+        verdict = explain(captured, secrets, public_url=told, source=source)
+    except OSError as error:
+        stop(f"{file} cannot be read: {error.strerror}", 2)
+    except ValueError as error:
+        stop(f"{file}: {error}", 2)
+    if output is Format.JSON:
+        show_json({"cause": verdict.cause, "text": verdict.text})
+    else:
+        typer.echo(f"{verdict.cause}: {verdict.text}")
+    raise typer.Exit(0 if verdict.cause == "good" else 1)
+
+
+def _secrets(found: Settings, source: str) -> list[str]:
+    secrets = [secret.get_secret_value() for secret in found.webhook_secrets.get(source.lower(), ())]
+    if not secrets:
+        stop(f"no secret is set for {source or 'the source'}: set {PREFIX}{WEBHOOK_SECRET}{source.upper()}", 2)
+    return secrets
+
+
+def _post(delivery: Delivery) -> httpx.Response:
+    headers = [(name, value) for name, value in delivery.headers.items() if name != "content-length"]
+    try:
+        return httpx.request(
+            delivery.method, delivery.url, content=delivery.body, headers=headers, timeout=TIMEOUT_S, trust_env=False
+        )
+    except httpx.HTTPError as error:
+        stop(f"{delivery.url.partition('?')[0]} does not answer: {error}", 1)
