@@ -17,6 +17,12 @@ MAX_NAME: Final = 255
 YEARS: Final = range(1990, 3000)
 JOINING: Final = {".", "'", "\u2019"}
 """Punctuation inside a word: "O'Neil" and "ONeil" are one name."""
+PUNCTUATION: Final = {
+    number: "" if chr(number) in JOINING else " "
+    for number in range(0x20000)
+    if unicodedata.category(chr(number)).startswith("P")
+}
+"""What becomes of punctuation in a name; Unicode has it in its first two planes only."""
 
 
 def normalised_name(name: str) -> str:
@@ -25,14 +31,7 @@ def normalised_name(name: str) -> str:
     Upper and lower case, punctuation and the amount of white space do not count.
     """
     text = unicodedata.normalize("NFKC", name).casefold()
-    spelt = "".join(_bare(character) for character in text)
-    return " ".join(spelt.split()) or " ".join(text.split())
-
-
-def _bare(character: str) -> str:
-    if character in JOINING:
-        return ""
-    return " " if unicodedata.category(character).startswith("P") else character
+    return " ".join(text.translate(PUNCTUATION).split()) or " ".join(text.split())
 
 
 def _email(value: str) -> str:
