@@ -113,6 +113,11 @@ class MemoryRun:
         self._notebook.halted.append((workflow, fact, reason))
         return self._notebook.halts.get(fact, "none")
 
+    async def supersede(self, id: str, reason: str) -> list[str]:  # noqa: A002, ARG002 - the protocol's names
+        assert id not in self._seen, f"step {id} occurs twice"
+        self._seen.add(id)
+        return []
+
     async def known_as(self, *keys: str) -> None:
         self._notebook.keys |= set(keys)
 

@@ -185,6 +185,15 @@ class ActiveRun:
         await self._checkpoint(id, self.server_now(), answer)
         return answer
 
+    async def supersede(self, id: str, reason: str) -> list[str]:  # noqa: A002 - the field's own word
+        """End the client's earlier runs of this workflow that wait; see `worker.run.Run.supersede`."""
+        self._meet(id)
+        if (done := self._claim.steps.get(id)) is not None:
+            return list(done.result)
+        ended = await self._journal.supersede(self._claim, id, reason)
+        await self._checkpoint(id, self.server_now(), ended)
+        return ended
+
     async def known_as(self, *keys: str) -> None:
         """Enter the queues of further names of the client; see `worker.run.Run.known_as`."""
         new = [key for key in keys if key not in self._claim.keys]

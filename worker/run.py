@@ -161,6 +161,18 @@ class Run(Guard, Protocol):
         """
         ...
 
+    async def supersede(self, id: str, reason: str) -> list[str]:  # noqa: A002 - the field's own word
+        """End the client's runs of this workflow that an earlier event began and that wait for a date or a person.
+
+        Args:
+            id: the step's id; it is done once.
+            reason: why, for their histories.
+
+        Returns:
+            The ids of the runs that were ended.
+        """
+        ...
+
     async def known_as(self, *keys: str) -> None:
         """Enter the queues of further names of the client (``halo:29``); waits until the run is first there too."""
 

@@ -1,4 +1,4 @@
-"""How runs begin: at once, after a person's yes, or not at all; and how a fact that no longer holds stops its run."""
+"""How runs begin: at once, after a person's yes, or not at all; and how one event's run ends another's."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -168,3 +168,40 @@ async def test_a_retry_begins_under_the_rules_of_now(world: World) -> None:
 
     assert claim is not None
     assert claim.rules == "new rules"
+
+
+async def wait_for_my_day(services: Services, event: Event) -> list[str]:
+    ended = await services.run.supersede("moved", "its day moved")
+    await services.run.step("note", write, services, f"{event.id} note")
+    await services.run.sleep_until("day", NOON + timedelta(days=30), "the day")
+    return ended
+
+
+async def test_a_later_event_ends_the_run_that_waits_for_another_day(world: World) -> None:
+    world.plan = wait_for_my_day
+    first = await world.receive("a", fact="leaves on A")
+    await world.engine.advance(first)
+    second = await world.receive("b", fact="leaves on B", occurred=NOON + timedelta(hours=1))
+    await world.engine.advance(second)
+
+    shown = await world.show(first)
+    assert (shown["state"], shown["error"]) == ("cancelled", f"superseded by run {second}: its day moved")
+    back = await world.receive("a again", fact="leaves on A", occurred=NOON + timedelta(hours=2))
+    await world.engine.advance(back)
+    assert (await world.show(second))["state"] == "cancelled"
+    await world.later(days=31)
+    await world.engine.advance(back)
+    assert (await world.show(back))["result"] == [second]
+
+
+async def test_others_are_not_superseded(world: World) -> None:
+    world.plan = wait_for_my_day
+    later = await world.receive("later", fact="B", occurred=NOON + timedelta(hours=1))
+    other_client = await world.receive("other", fact="C", client="beta")
+    for run in (later, other_client):
+        await world.engine.advance(run)
+
+    early = await world.receive("early", fact="A")
+    await world.engine.advance(early)
+
+    assert [(await world.show(run))["state"] for run in (later, other_client)] == ["waiting", "waiting"]

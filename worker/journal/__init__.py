@@ -197,6 +197,15 @@ class Journal:
         answer, *more = await self._scripts.call("halt", claim.run, claim.token, step, workflow, fact, shorten(reason))
         return _owned(answer) and str(more[0])
 
+    async def supersede(self, claim: Claim, step: str, reason: str) -> list[str]:
+        """End the client's earlier runs of the same workflow; see `worker.run.Run.supersede`.
+
+        Raises:
+            Fenced: the run is not ours any more.
+        """
+        answer, *more = await self._scripts.call("supersede", claim.run, claim.token, step, shorten(reason))
+        return list(json.loads(more[0])) if _owned(answer) else []
+
     async def free_fact(self, claim: Claim) -> None:
         """Let the run's business fact start another run.
 

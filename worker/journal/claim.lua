@@ -46,6 +46,7 @@ local keys = keys_of(run)
 if away then -- it gave its place back for a wait and comes in again by the time of its event
   for _, key in ipairs(keys) do redis.call('ZADD', queue_key(key), occurred, id) end
   redis.call('HDEL', run, 'away')
+  forget_away(id, keys)
   redis.call('HINCRBY', run, 'epoch', 1)
 end
 local other = blocked_by(id, keys, now)

@@ -120,6 +120,15 @@ local function ring_next(keys, now, caller)
   end
 end
 
+-- Note which runs wait away from their client's queue, so that a later one of the same client finds them.
+local function note_away(id, keys)
+  for _, key in ipairs(keys) do redis.call('SADD', 'ph:away:' .. key, id) end
+end
+
+local function forget_away(id, keys)
+  for _, key in ipairs(keys) do redis.call('SREM', 'ph:away:' .. key, id) end
+end
+
 local function leave_queues(id, keys, now)
   for _, key in ipairs(keys) do redis.call('ZREM', queue_key(key), id) end
   ring_next(keys, now, id)
@@ -161,6 +170,7 @@ local function close(id, state, now)
   redis.call('ZREM', 'ph:open', 'run/' .. id)
   set_state(id, state, now)
   local keys = keys_of(run)
+  forget_away(id, keys)
   if state ~= 'failed' or redis.call('HGET', run, 'wrote') ~= '1' then
     leave_queues(id, keys, now)
     age('run/' .. id, now)

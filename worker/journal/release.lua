@@ -34,6 +34,7 @@ set_state(id, request.state, now)
 if request.away then
   redis.call('HSET', run, 'away', '1')
   redis.call('HDEL', run, 'holds')
+  note_away(id, keys_of(run))
   leave_queues(id, keys_of(run), now)
 else
   ring_next(keys_of(run), now, id)
