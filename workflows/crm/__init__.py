@@ -1,10 +1,13 @@
 """The CRMs: reading what a changed record means, and leaving a note on its deal."""
 
 from workflows.crm.api import CrmDenied, CrmInDoubt, CrmRefused, CrmUnavailable, RecordGone
+from workflows.crm.dynamics import Dynamics
 from workflows.crm.hubspot import HubSpot
 from workflows.crm.hydrator import CrmHydrator
 from workflows.crm.pipedrive import Pipedrive
 from workflows.crm.records import Crm
+from workflows.crm.salesforce import Salesforce
+from workflows.crm.zoho import Zoho
 
 __all__ = [
     "Crm",
@@ -13,7 +16,10 @@ __all__ = [
     "CrmInDoubt",
     "CrmRefused",
     "CrmUnavailable",
+    "Dynamics",
     "HubSpot",
     "Pipedrive",
     "RecordGone",
+    "Salesforce",
+    "Zoho",
 ]

@@ -97,7 +97,7 @@ class Api:
             method: "GET", or "POST" for a search and, with a guard, for a write.
             path: below the CRM's address.
             guard: the run that a write belongs to.
-            **content: `params`, `json` and `data` as httpx takes them.
+            **content: `params`, `json` and `headers` as httpx takes them.
 
         Raises:
             CrmUnavailable: no answer, one that says "later", or none that is JSON; CrmInDoubt where that leaves a write

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
+from urllib.parse import quote
 
 import httpx
 
@@ -89,6 +90,7 @@ class HubSpot:
 
     name = "HubSpot"
     words = Words(deal="deal", client="company")
+    kinds = PATHS.keys()
     fields = FIELDS
 
     def __init__(
@@ -116,7 +118,9 @@ class HubSpot:
         elif kind == "subscription":
             params |= {"associations": "companies"}
         try:
-            row = await self._api.send("GET", f"{self._objects}/{PATHS[kind]}/{record_id}", params=params)
+            row = await self._api.send(
+                "GET", f"{self._objects}/{PATHS[kind]}/{quote(record_id, safe='')}", params=params
+            )
         except RecordGone:
             return None
         return None if row.get("archived") else _record(kind, row)
@@ -191,7 +195,8 @@ class HubSpot:
     async def note(self, deal_id: str, mark: str, body: str, guard: Guard) -> bool:
         """Write a note, unless the deal has one with the mark."""
         params = {"properties": "dealname", "associations": "notes"}
-        deal = _record("deal", await self._api.send("GET", f"{self._objects}/deals/{deal_id}", params=params))
+        path = f"{self._objects}/deals/{quote(deal_id, safe='')}"
+        deal = _record("deal", await self._api.send("GET", path, params=params))
         known = await self._batch("note", deal.links.get("notes", ()), {"note": ["hs_note_body"]})
         if any(mark in str(note.values.get("hs_note_body")) for note in known):
             return False

@@ -45,6 +45,8 @@ class CrmHydrator:
         kind, change = event.type.partition(".")[2], event.data.get("change")
         if change == "deleted":
             raise Ignored(f"{self._crm.name}'s {kind} was deleted: what stands in HaloPSA stays")
+        if kind not in self._crm.kinds:
+            raise Ignored(f"{self._crm.name}'s records of the kind {kind!r} start nothing")
         refuse_history(event, None, self._policy.since, self._first_start)
         survivor = str(event.data.get("merged_into") or "")
         record = await self._crm.read(kind, survivor or str(event.data.get("id") or ""), self._wanted)
@@ -128,13 +130,12 @@ class CrmHydrator:
 
     async def _other(self, event: Event, record: Record, *, merged: bool) -> Event:
         rule = await first_match(self._policy.churned, record, self._crm)
-        if rule and (merged or self._crm.told(event, rule.field)):
+        if rule and not merged and self._crm.told(event, rule.field):
             return await self._churned(event, record)
         if record.object != self._crm.words.client:
             raise Ignored(f"no rule of the policy says that this {record.object} means a churn")
-        if not merged and not any(
-            self._crm.told(event, name) for name in self._wanted[record.object] if self._kept(name)
-        ):
+        kept = [name for name in self._wanted[record.object] if self._mapper.is_of_client(name)]
+        if not merged and not any(self._crm.told(event, name) for name in kept):
             raise Ignored("nothing that HaloPSA keeps has changed")
         merged_ids = event.data.get("merged_ids") or ([event.data.get("id")] if merged else [])
         more = {"merged_ids": merged_ids} if merged_ids else {}
@@ -157,9 +158,6 @@ class CrmHydrator:
 
     async def _owner(self, deal: Record) -> Record:
         return Record(self._crm.words.owner, "", await self._crm.owner_of(deal))
-
-    def _kept(self, name: str) -> bool:
-        return self._mapper.is_of_client(name)
 
 
 def canonical(event: Event, kind: str, data: Mapping[str, Any]) -> Event:

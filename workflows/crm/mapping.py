@@ -149,6 +149,9 @@ class Mapper:
     def site(self, company: Record) -> list[dict[str, Any]]:
         """Map a company's address to its main site; none where there is no address."""
         found = self._part(SITE, (company,))
+        # Salesforce and Zoho keep a street in several lines of one field.
+        first, *more = str(found.get("line1", "")).splitlines() or [""]
+        found |= {name: line for name, line in (("line1", first), ("line2", ", ".join(more))) if line}
         if not {"name", "line1", "city"} & found.keys():
             return []
         return [{"key": SITE_KEY, "main": True, **found}]
@@ -184,7 +187,7 @@ class Mapper:
         return part
 
     def _value(self, path: str, records: Sequence[Record]) -> Any:
-        read = READERS.get(path, text)
+        read: Read = READERS.get(path, text)
         found = (read(_at(records, source)) for source in self._fields.get(path, ()))
         return next((value for value in found if value is not None), None)
 

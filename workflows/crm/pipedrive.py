@@ -1,11 +1,12 @@
 """Pipedrive: deals and what belongs to them.
 
-Paths and limits: developers.pipedrive.com, API reference version 2, and version 1 where 2 has nothing yet (users, notes).
+Paths: developers.pipedrive.com, API reference version 2, and version 1 where 2 has nothing yet (users, notes).
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
+from urllib.parse import quote
 
 import httpx
 
@@ -68,6 +69,7 @@ class Pipedrive:
     words = Words(
         deal="deal", client="organization", contact="person", owner="user", line="product", pipeline="pipeline_id"
     )
+    kinds = PATHS.keys()
     fields = FIELDS
 
     def __init__(
@@ -84,7 +86,7 @@ class Pipedrive:
     async def read(self, kind: str, record_id: str, wanted: Wanted) -> Record | None:
         """Read a record, which comes with all its fields; None where it is gone or deleted."""
         del wanted
-        row = await self._one(f"/api/v2/{PATHS[kind]}/{record_id}")
+        row = await self._one(f"/api/v2/{PATHS[kind]}/{quote(record_id, safe='')}")
         return None if row is None or row.get("is_deleted") or row.get("deleted") else _record(kind, row)
 
     async def outcome(self, deal: Record, event: Event) -> Outcome:
@@ -127,14 +129,14 @@ class Pipedrive:
             pipeline = await self._one(f"/api/v2/pipelines/{value}") if value else None
             return str((pipeline or {}).get("name") or "")
         fields = (await self._api.send("GET", f"/api/v2/{FIELD_PATHS[record.object]}")).get("data") or ()
-        found = next((one for one in fields if name in {one.get("field_code"), one.get("key")}), {})
+        found: Mapping[str, Any] = next((one for one in fields if name in {one.get("field_code"), one.get("key")}), {})
         labels = {str(one.get("id")): str(one.get("label")) for one in found.get("options") or ()}
         return ";".join(labels.get(one, one) for one in value.split(";")) if labels else ""
 
     def told(self, event: Event, name: str) -> bool:
-        """Whether the field changed; of custom ones Pipedrive's events do not say so here."""
+        """Whether the field changed; of custom fields and addresses the event does not say so."""
         previous = event.data.get("previous") or {}
-        return not previous or name in previous or len(name) == CUSTOM_KEY_LENGTH
+        return not previous or name in previous or "." in name or len(name) == CUSTOM_KEY_LENGTH
 
     async def changed_since(self, moment: datetime, kinds: Sequence[str]) -> AsyncIterator[Event]:
         """List by ``updated_since``."""
@@ -143,16 +145,14 @@ class Pipedrive:
         since = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         for kind in kinds:
             params = {"updated_since": since, "sort_by": "update_time", "limit": str(PAGE)}
-            cursor: str | None = ""
-            while cursor is not None:
-                page = await self._api.send("GET", f"/api/v2/{PATHS[kind]}", params=params | {"cursor": cursor})
-                for row in page.get("data") or ():
-                    at_ = moment_of(row.get("update_time")) or moment
-                    yield found_changed("pipedrive", account, kind, str(row["id"]), at_)
-                cursor = text(at(page, "additional_data.next_cursor"))
+            async for row in self._pages(f"/api/v2/{PATHS[kind]}", params):
+                changed = moment_of(row.get("update_time")) or moment
+                yield found_changed("pipedrive", account, kind, str(row["id"]), changed)
 
     async def note(self, deal_id: str, mark: str, body: str, guard: Guard) -> bool:
         """Write a note, unless the deal has one with the mark."""
+        if not deal_id.isdecimal():
+            return False
         params = {"deal_id": deal_id, "limit": str(PAGE), "sort": "add_time DESC"}
         known = (await self._api.send("GET", "/v1/notes", params=params)).get("data") or ()
         if any(mark in str(note.get("content")) for note in known):
@@ -164,6 +164,17 @@ class Pipedrive:
     async def aclose(self) -> None:
         """Close the connections."""
         await self._api.aclose()
+
+    async def _pages(self, path: str, params: Mapping[str, str]) -> AsyncIterator[Mapping[str, Any]]:
+        cursor: dict[str, str] = {}
+        while True:
+            page = await self._api.send("GET", path, params={**params, **cursor})
+            for row in page.get("data") or ():
+                yield row
+            following = text(at(page, "additional_data.next_cursor"))
+            if following is None:
+                return
+            cursor = {"cursor": following}
 
     async def _one(self, path: str) -> dict[str, Any] | None:
         try:

@@ -1,6 +1,6 @@
 """A CRM's records as they are read, and what every CRM's client can do."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -66,11 +66,13 @@ class Crm(Protocol):
     Attributes:
         name: the CRM's, for people.
         words: what it calls the kinds of records.
+        kinds: the kinds of records that it reads.
         fields: the usual mapping.
     """
 
     name: str
     words: Words
+    kinds: Collection[str]
     fields: Fields
 
     async def read(self, kind: str, record_id: str, wanted: Wanted) -> Record | None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from workflows.sandbox.crm import Crms
 from workflows.sandbox.faults import Faults
 from workflows.sandbox.halopsa.dialects import DIALECTS, DialectName
 from workflows.sandbox.halopsa.setup_lists import reference_data
@@ -56,6 +57,7 @@ class Sandbox:
         answers: how often each status was answered (``"429"``); ``"lost"`` for answers that never came.
         log: the latest requests, oldest first.
         store: the records.
+        crms: the CRMs beside HaloPSA; the state file does not keep them.
         tokens: the granted access tokens.
         injector: decides what goes wrong, and counts it.
 
@@ -74,6 +76,7 @@ class Sandbox:
         dialect: DialectName = "v2",
     ) -> None:
         self._state_file = state_file
+        self.crms = Crms()
         self._clock = clock
         self.requests: Counter[str] = Counter()
         self.answers: Counter[str] = Counter()
@@ -116,7 +119,7 @@ class Sandbox:
         The state file gets it with the next `save`.
 
         Args:
-            entity: the entity's name ("Tickets"), or a set-up list's ("Status").
+            entity: the entity's name ("Tickets"), a set-up list's ("Status"), or a CRM's table ("hubspot.deals").
             record: the fields.
 
         Returns:
@@ -126,6 +129,8 @@ class Sandbox:
             ValueError: the entity is unknown, or the id is taken.
             Refused: HaloPSA would not have it.
         """
+        if "." in entity:
+            return self.crms.plant(entity, record)
         if entity in self.store.reference:
             others = [row for row in self.store.reference[entity] if row["id"] != record["id"]]
             self.store.reference[entity] = [*others, record]
@@ -149,6 +154,7 @@ class Sandbox:
         self.answers.clear()
         self.log.clear()
         self.tokens.revoke_all()
+        self.crms = Crms()
         self.injector = FaultInjector(Faults(), self._clock)
         self.store = self._fresh()
         self.save()

@@ -1,0 +1,216 @@
+"""Zoho CRM: deals and accounts, and what belongs to them.
+
+Paths and sign-in: zoho.com/crm/developer, API version 7. The address depends on the data centre (.com, .eu, .in, …)
+and is never taken from a notification.
+"""
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+from urllib.parse import quote
+
+import httpx
+
+from worker.events import Event
+from worker.run import Guard
+from workflows.crm.api import Api, RecordGone
+from workflows.crm.mapping import at, moment_of, text
+from workflows.crm.records import Fields, Outcome, Record, Wanted, Words, found_changed
+from workflows.crm.sign_in import FetchedToken
+
+URL, ACCOUNTS_URL = "https://www.zohoapis.com", "https://accounts.zoho.com"
+MODULES: Final = {"deal": "Deals", "account": "Accounts", "contact": "Contacts"}
+WON: Final = "closed won"
+"""Zoho's forecast type of stages in which a deal is won, and the usual stage of this type."""
+PAGE: Final = 200
+FIELDS: Final[Fields] = {
+    "deal.name": ("deal.Deal_Name",),
+    "deal.kind": ("deal.Type",),
+    "deal.pipeline": ("deal.Pipeline",),
+    "deal.amount": ("deal.Amount",),
+    "deal.currency": ("deal.Currency",),
+    "deal.owner_email": ("owner.email",),
+    "client.name": ("account.Account_Name",),
+    "client.phone": ("account.Phone",),
+    "client.website": ("account.Website",),
+    "client.notes": ("account.Description",),
+    "client.account_manager_email": ("owner.email",),
+    "site.line1": ("account.Billing_Street",),
+    "site.city": ("account.Billing_City",),
+    "site.region": ("account.Billing_State",),
+    "site.postcode": ("account.Billing_Code",),
+    "site.country": ("account.Billing_Country",),
+    "site.phone": ("account.Phone",),
+    "contact.first_name": ("contact.First_Name",),
+    "contact.last_name": ("contact.Last_Name",),
+    "contact.email": ("contact.Email",),
+    "contact.phone": ("contact.Phone",),
+    "contact.mobile": ("contact.Mobile",),
+    "contact.job_title": ("contact.Title",),
+    "reason": ("deal.Reason_For_Loss__s",),
+}
+
+
+class Zoho:
+    """Zoho CRM's client.
+
+    Args:
+        client_id: of the registered application.
+        client_secret: the application's.
+        refresh_token: what tokens are asked for with.
+        url: the API's address in the data centre.
+        accounts_url: the sign-in's address in the data centre.
+        version: of the API.
+        transport: sends the requests; None opens network connections.
+    """
+
+    name = "Zoho"
+    words = Words(deal="deal", client="account", pipeline="Pipeline")
+    kinds = MODULES.keys()
+    fields = FIELDS
+
+    def __init__(
+        self,
+        client_id: str,
+        client_secret: str,
+        refresh_token: str,
+        *,
+        url: str = URL,
+        accounts_url: str = ACCOUNTS_URL,
+        version: str = "v7",
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        grant = {"grant_type": "refresh_token", "client_id": client_id, "client_secret": client_secret}
+        grant |= {"refresh_token": refresh_token}
+        sign_in = f"{accounts_url.rstrip('/')}/oauth/v2/token"
+        auth = FetchedToken("Zoho", sign_in, grant, scheme="Zoho-oauthtoken", transport=transport)
+        self._api = Api("Zoho", url, auth, transport=transport)
+        self._data = f"/crm/{version}"
+        self._types: dict[str, dict[str, str]] = {}
+
+    async def read(self, kind: str, record_id: str, wanted: Wanted) -> Record | None:
+        """Read a record, which comes with all its fields; None where it is gone."""
+        del wanted
+        try:
+            answer = await self._api.send("GET", f"{self._data}/{MODULES[kind]}/{quote(record_id, safe='')}")
+        except RecordGone:
+            return None
+        # Zoho answers a read of nothing with an empty 204.
+        row = next(iter((answer or {}).get("data") or ()), None)
+        return Record(kind, str(row.get("id")), row) if row else None
+
+    async def outcome(self, deal: Record, event: Event) -> Outcome:
+        """A deal is won in a stage whose forecast type says so; earlier stages stand in its stage history."""
+        del event
+        types = await self._forecast_types(deal)
+        if _type(types, deal.values.get("Stage")) == WON:
+            return Outcome(won=True, at=moment_of(deal.values.get("Closing_Date")))
+        path, params = f"{self._data}/Deals/{deal.id}/Stage_History", {"fields": "Stage,Modified_Time"}
+        history = await self._rows(path, params)
+        return Outcome(won=False, won_before=any(_type(types, row.get("Stage")) == WON for row in history))
+
+    async def client_of(self, record: Record, wanted: Wanted) -> Record | None:
+        """Read the account."""
+        if record.object == "account":
+            return record
+        account = text(at(record.values, "Account_Name.id"))
+        return await self.read("account", account, wanted) if account else None
+
+    async def contacts_of(self, deal: Record, wanted: Wanted) -> Sequence[Record]:
+        """Read the deal's contact."""
+        contact = text(at(deal.values, "Contact_Name.id"))
+        found = await self.read("contact", contact, wanted) if contact else None
+        return [found] if found else []
+
+    async def owner_of(self, deal: Record) -> Mapping[str, Any]:
+        """Give the owner, who came with the deal."""
+        owner = deal.values.get("Owner")
+        return owner if isinstance(owner, Mapping) else {}
+
+    async def lines_of(self, deal: Record, wanted: Wanted) -> Sequence[Record]:
+        """Zoho's deals have no line items; its quotes do."""
+        del deal, wanted
+        return []
+
+    async def label(self, record: Record, name: str) -> str:
+        """Choices hold the names themselves."""
+        del record, name
+        return ""
+
+    def told(self, event: Event, name: str) -> bool:
+        """Whether the field changed; a channel may be set up so that it does not say."""
+        names = set(_names(event.data.get("fields")))
+        return not names or name.partition(".")[0] in names
+
+    async def changed_since(self, moment: datetime, kinds: Sequence[str]) -> AsyncIterator[Event]:
+        """List with ``If-Modified-Since``."""
+        since = {"If-Modified-Since": moment.astimezone(UTC).isoformat(timespec="seconds")}
+        for kind in kinds:
+            page = 1
+            while True:
+                params = {"fields": "Modified_Time", "per_page": str(PAGE), "page": str(page)}
+                answer = await self._api.send("GET", f"{self._data}/{MODULES[kind]}", params=params, headers=since)
+                for row in (answer or {}).get("data") or ():
+                    changed = moment_of(row.get("Modified_Time")) or moment
+                    yield found_changed("zoho", "", kind, str(row["id"]), changed)
+                if not at(answer, "info.more_records"):
+                    break
+                page += 1
+
+    async def note(self, deal_id: str, mark: str, body: str, guard: Guard) -> bool:
+        """Write a note with the mark as its title, unless the deal has one."""
+        path = f"{self._data}/Deals/{quote(deal_id, safe='')}/Notes"
+        if any(row.get("Note_Title") == mark for row in await self._rows(path, {"fields": "Note_Title"})):
+            return False
+        note = {"Note_Title": mark, "Note_Content": body}
+        await self._api.send("POST", path, guard=guard, json={"data": [note]})
+        return True
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._api.aclose()
+
+    async def _rows(self, path: str, params: Mapping[str, str]) -> list[Mapping[str, Any]]:
+        try:
+            answer = await self._api.send("GET", path, params=params)
+        except RecordGone:
+            return []
+        return list((answer or {}).get("data") or ())
+
+    async def _forecast_types(self, deal: Record) -> Mapping[str, str]:
+        """Give the forecast type of each stage of the deal's layout; they are read once."""
+        layout = text(at(deal.values, "Layout.id")) or text(at(deal.values, "$layout_id.id")) or ""
+        if layout not in self._types:
+            pipelines = await self._pipelines(layout) if layout else []
+            stages = [stage for pipeline in pipelines for stage in pipeline.get("maps") or ()]
+            self._types[layout] = {
+                str(stage.get(name)): str(stage.get("forecast_type") or "").casefold()
+                for stage in stages
+                for name in ("display_value", "actual_value")
+            }
+        return self._types[layout]
+
+    async def _pipelines(self, layout: str) -> list[Mapping[str, Any]]:
+        try:
+            answer = await self._api.send("GET", f"{self._data}/settings/pipeline", params={"layout_id": layout})
+        except RecordGone:
+            return []
+        return list((answer or {}).get("pipeline") or ())
+
+
+def _type(types: Mapping[str, str], stage: Any) -> str:
+    shown = text(stage) or ""
+    return types.get(shown) or shown.casefold()
+
+
+def _names(fields: Any) -> Iterator[str]:
+    """Find the names of fields in ``[{"<record id>": ["Stage"]}]``."""
+    match fields:
+        case str():
+            yield fields
+        case list():
+            for one in fields:
+                yield from _names(one)
+        case dict():
+            for one in fields.values():
+                yield from _names(one)

@@ -1,0 +1,59 @@
+"""Zoho CRM: sign-in, deals, accounts and contacts with all their fields, stages, and notes.
+
+Records are planted as Zoho gives them; a deal's ``stages`` are the values of its stage history.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from workflows.sandbox.crm.asgi import CrmCall, LookAlike, Way, grant_token, required
+from workflows.sandbox.crm.crms import TOKEN, Crms, Row
+
+
+def zoho(crms: Callable[[], Crms]) -> LookAlike:
+    """Zoho, mounted at ``/zoho``, its sign-in included."""
+    record = r"/crm/v7/(?P<kind>Deals|Accounts|Contacts)/(?P<id>[^/]+)"
+    return LookAlike(
+        crms,
+        "zoho",
+        [
+            Way("POST", "/oauth/v2/token", grant_token, open=True),
+            Way("GET", "/crm/v7/settings/pipeline", lambda call: {"pipeline": call.crms.rows("zoho.pipeline")}),
+            Way("GET", f"{record}/Stage_History", _stage_history),
+            Way("GET", f"{record}/Notes", _notes),
+            Way("POST", f"{record}/Notes", _add_note, status=201),
+            Way("GET", record, _read),
+            Way("GET", r"/crm/v7/(?P<kind>Deals|Accounts)", _list),
+        ],
+        proof=("authorization", f"Zoho-oauthtoken {TOKEN}"),
+        refused=lambda text: {"code": "NOT_DONE", "message": text, "status": "error", "details": {}},
+    )
+
+
+def _read(call: CrmCall) -> Any:
+    row = call.crms.row(f"zoho.{call.places['kind']}", call.places["id"])
+    return None if row is None else {"data": [row]}
+
+
+def _list(call: CrmCall) -> Any:
+    since = datetime.fromisoformat(call.headers["if-modified-since"])
+    rows = [row for row in call.crms.rows(f"zoho.{call.places['kind']}") if "Modified_Time" in row]
+    rows = [row for row in rows if datetime.fromisoformat(row["Modified_Time"]) >= since]
+    return {"data": rows, "info": {"more_records": False}} if rows else None
+
+
+def _stage_history(call: CrmCall) -> Any:
+    row: Row = required(call.crms.row("zoho.Deals", call.places["id"]))
+    return {"data": [{"Stage": stage} for stage in row.get("stages", [row.get("Stage")])]}
+
+
+def _notes(call: CrmCall) -> Any:
+    rows = [row for row in call.crms.rows("zoho.Notes") if row["Parent_Id"] == call.places["id"]]
+    return {"data": rows} if rows else None
+
+
+def _add_note(call: CrmCall) -> Any:
+    (note,) = call.body["data"]
+    identity = call.crms.plant("zoho.Notes", note | {"Parent_Id": call.places["id"]})
+    return {"data": [{"code": "SUCCESS", "details": {"id": identity}}]}
