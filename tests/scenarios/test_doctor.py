@@ -1,5 +1,7 @@
 """The doctor names what would fail, at which step, and how to mend it, before a workflow fails on it."""
 
+import json
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -16,6 +18,20 @@ from workflows.sandbox import Faults
 Findings = dict[str, Finding]
 
 
+class LastOfArray(httpx.AsyncBaseTransport):
+    """A HaloPSA that does only what the last record of an array says."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
+        self._inner = inner
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "POST" and request.content.startswith(b"["):
+            url, last = request.url, json.loads(request.content)[-1:]
+            headers = {"authorization": request.headers["authorization"]}
+            request = httpx.Request("POST", url, headers=headers, json=last, extensions=request.extensions)
+        return await self._inner.handle_async_request(request)
+
+
 class Doctor:
     """Examines a tenant."""
 
@@ -24,6 +40,7 @@ class Doctor:
         self.policy = Policy()
         self.scope = "all"
         self.secret = "sandbox-secret"
+        self.through: Callable[[httpx.AsyncBaseTransport], httpx.AsyncBaseTransport] = lambda wire: wire
         self.told: list[str] = []
 
     def connect(self, scope: str, transport: httpx.AsyncBaseTransport) -> HaloConnection:
@@ -37,7 +54,14 @@ class Doctor:
         )
 
     def patient(self, **more: Any) -> Patient:
-        return Patient(self.connect, self.tenant.wire, WaitingGuard(None, bulk=False), self.scope, self.policy, **more)
+        return Patient(
+            self.connect,
+            self.through(self.tenant.wire),
+            WaitingGuard(None, bulk=False),
+            self.scope,
+            self.policy,
+            **more,
+        )
 
     async def examine(self, *, write_test: bool = False, **more: Any) -> Findings:
         self.told.clear()
@@ -172,6 +196,15 @@ async def test_an_application_without_an_agent_can_close_no_ticket_that_nobody_h
     assert "PARHELION_HALO_CLOSER_AGENT_ID" in findings["closing-agent"].remedy
 
 
+async def test_a_disabled_agent_can_close_nothing(doctor: Doctor) -> None:
+    (api_agent,) = [row for row in doctor.tenant.sandbox.store.reference["Agent"] if row["id"] == 4]
+    api_agent["isdisabled"] = True
+    findings = await doctor.examine()
+
+    assert failing(findings) == {"agent", "closing-agent"}
+    assert "API Agent (4), who is disabled" in findings["agent"].seen
+
+
 @pytest.mark.parametrize(("agent_id", "state"), [(3, "ok"), (9, "fails"), (77, "fails"), (1, "fails")])
 async def test_the_closing_agent_of_the_settings_must_be_somebody(doctor: Doctor, agent_id: int, state: str) -> None:
     doctor.tenant.settings["closer_agent_id"] = agent_id
@@ -225,7 +258,8 @@ async def test_ticket_types_that_ask_for_more_are_named_until_the_policy_gives_i
 
 
 async def test_lost_answers_leave_no_client_and_no_ticket_behind(doctor: Doctor) -> None:
-    await doctor.examine()
+    faults = doctor.tenant.sandbox.faults
+    faults.role = faults.role.model_copy(update={"may_edit_closed": False})
     doctor.tenant.wire.lose_every_write = True
     findings = await doctor.examine(write_test=True)
 
@@ -234,14 +268,16 @@ async def test_lost_answers_leave_no_client_and_no_ticket_behind(doctor: Doctor)
     assert all(row["hasbeenclosed"] for row in of_the_doctor(doctor.tenant, "Tickets"))
 
 
-async def test_the_client_is_put_away_when_the_doctor_is_interrupted(doctor: Doctor) -> None:
-    subject, examination = doctor.patient(), Examination(lambda _: None)
-    await examine_tenant(subject, examination)
-    doctor.tenant.wire.mishaps = {len(doctor.tenant.wire.calls) + 9: "crash after"}
+async def test_the_client_is_put_away_wherever_the_doctor_is_interrupted(doctor: Doctor) -> None:
+    for number in range(1, 30):
+        doctor.tenant = Tenant(dialect=doctor.tenant.dialect)
+        subject, examination = doctor.patient(), Examination(lambda _: None)
+        await examine_tenant(subject, examination)
+        doctor.tenant.wire.mishaps = {len(doctor.tenant.wire.calls) + number: "crash after"}
 
-    with pytest.raises(Crash):
-        await try_writes(Trial(subject, STARTED), examination)
-    assert {row["inactive"] for row in of_the_doctor(doctor.tenant, "Client")} == {True}
+        with pytest.raises(Crash):
+            await try_writes(Trial(subject, STARTED), examination)
+        assert all(row["inactive"] for row in of_the_doctor(doctor.tenant, "Client")), number
 
 
 async def test_the_ticket_types_of_the_policy_are_tried_too(doctor: Doctor) -> None:
@@ -261,6 +297,24 @@ async def test_whether_arrays_are_taken_is_told(doctor: Doctor, takes_arrays: bo
 
     assert failing(findings) == set()
     assert findings["write-array"].state == state
+
+
+async def test_a_halopsa_that_does_the_last_of_an_array_alone_is_told(doctor: Doctor) -> None:
+    doctor.through = LastOfArray
+    findings = await doctor.examine(write_test=True)
+
+    assert failing(findings) == set()
+    assert "HaloPSA changed only" in findings["write-array"].seen
+
+
+@pytest.mark.parametrize("dialect", ["v2"])  # the guide keeps the key elsewhere
+async def test_what_halopsa_drops_without_a_word_is_told(doctor: Doctor) -> None:
+    doctor.tenant.sandbox.faults.drop_fields = frozenset({"Client.ref", "ClientContract.end_date"})
+    findings = await doctor.examine(write_test=True)
+
+    assert failing(findings) == {"write-key", "write-contract-end"}
+    assert "external_key in the policy file" in findings["write-key"].remedy
+    assert "contract" in findings["write-test-put-away"].seen
 
 
 async def test_a_client_that_an_earlier_test_left_is_named(doctor: Doctor) -> None:
