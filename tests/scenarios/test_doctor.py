@@ -281,9 +281,12 @@ async def test_the_client_is_put_away_wherever_the_doctor_is_interrupted(doctor:
 
 
 async def test_the_ticket_types_of_the_policy_are_tried_too(doctor: Doctor) -> None:
-    doctor.policy = Policy.model_validate({"churn_client": {"keep_types": ["Complaint"]}})
+    doctor.policy = Policy.model_validate(
+        {"ticket_types": {"Complaint": {}}, "churn_client": {"keep_types": ["Change"]}}
+    )
     findings = await doctor.examine(write_test=True)
 
+    assert "Change" not in findings["ticket-types"].seen
     assert failing(findings) == {"write-closing"}
     assert "Please enter" in findings["write-closing"].seen
     assert "close_fields under [ticket_types.NAME]" in findings["write-closing"].remedy

@@ -9,9 +9,9 @@ from workflows.doctor.examination import Check, Verdict
 from workflows.doctor.patient import NO_SOURCE, Patient
 from workflows.doctor.rights import READ_CUSTOMERS, READ_LISTS, READ_WEBHOOKS
 from workflows.doctor.sign_in import LOG_IN_AS, signed_in_agent
-from workflows.halopsa import HaloForbidden, HaloNotFound, HaloRefused
+from workflows.halopsa import HaloForbidden, HaloRefused
 from workflows.halopsa.dialects import UNASSIGNED_AGENT_ID
-from workflows.halopsa.models import Agent, Choice, Webhook
+from workflows.halopsa.models import Agent, Webhook
 from workflows.resolve import chosen, resolve
 
 CLOSER: Final = (
@@ -40,22 +40,14 @@ async def closing_agent(patient: Patient) -> Verdict:
 
 async def closed_status(patient: Patient) -> Verdict:
     """Find the status that closes tickets."""
+    known = await patient.halo.statuses.find()
     try:
-        found = await closing_status(patient)
+        found = chosen(known, patient.policy.churn_client.closed_status, "ticket status")
     except NeedsOperator as error:
-        names = ", ".join(status.name for status in await patient.halo.statuses.find())
+        names = ", ".join(status.name for status in known)
         mend = f"Set closed_status under [churn_client] in the policy file to the one that closes tickets: {names}"
         return Verdict("fails", error.what, mend)
     return Verdict("ok", f"{found.name} ({found.id})")
-
-
-async def closing_status(patient: Patient) -> Choice:
-    """Return the status that closes tickets.
-
-    Raises:
-        NeedsOperator: HaloPSA does not have the one of the policy.
-    """
-    return chosen(await patient.halo.statuses.find(), patient.policy.churn_client.closed_status, "ticket status")
 
 
 async def policy_names(patient: Patient) -> Verdict:
@@ -129,8 +121,6 @@ async def _agent(patient: Patient, wanted: int | str) -> Agent:
     """
     try:
         return chosen(await patient.halo.agents.find(), wanted, "agent")
-    except HaloNotFound:
-        raise
     except NeedsOperator:
         if isinstance(wanted, str):
             raise

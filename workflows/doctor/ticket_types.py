@@ -2,13 +2,12 @@
 
 from typing import Final
 
+from workflows.closing_rules import ClosingRules, closing_rules
 from workflows.doctor.examination import Check, Verdict, persistently
 from workflows.doctor.patient import Patient
 from workflows.doctor.rights import READ_LISTS
-from workflows.doctor.setup import closing_status
 from workflows.halopsa import HaloRefused
 from workflows.halopsa.models import TicketType
-from workflows.policy import Policy
 from workflows.resolve import chosen, references
 
 AT_MOST: Final = 30
@@ -19,21 +18,22 @@ TYPES: Final = "Configuration > Tickets > Ticket Types"
 async def ticket_types(patient: Patient) -> Verdict:
     """Look what each ticket type asks for when one of its tickets is closed."""
     listed = await patient.halo.ticket_types.find()
-    closed = (await closing_status(patient)).id
-    types = [await _in_full(patient, one) for one in listed[:AT_MOST]]
-    demands = [f"{one.name}: {demand}" for one in types for demand in _demands(one, closed, patient.policy)]
+    rules = await closing_rules(patient.halo, patient.policy)
+    closing = [one for one in listed if one.id not in rules.keep_type_ids]
+    types = [await _in_full(patient, one) for one in closing[:AT_MOST]]
+    demands = [f"{one.name}: {demand}" for one in types for demand in _demands(one, rules)]
     if demands:
         mend = (
             "Give the fields as close_fields, and a status of its own as closed_status, under [ticket_types.NAME] in "
             f"the policy file, or change the type under {TYPES}; tickets that wait for an approval are left for people."
         )
         return Verdict("warning", f"tickets of these types would not close: {'; '.join(demands)}", mend)
-    unseen = f"; {len(listed) - AT_MOST} of them were not looked at" if len(listed) > AT_MOST else ""
+    unseen = f"; {len(closing) - AT_MOST} of them were not looked at" if len(closing) > AT_MOST else ""
     return Verdict("ok", f"ticket types: {len(listed)}{unseen}")
 
 
-async def policy_types(patient: Patient) -> list[int]:
-    """Return the ticket types that the policy names.
+async def opened_types(patient: Patient) -> list[int]:
+    """Return the ticket types that the policy names for tickets which are opened or closed.
 
     Raises:
         NeedsOperator: HaloPSA does not have one of them.
@@ -42,7 +42,8 @@ async def policy_types(patient: Patient) -> list[int]:
     if not wanted:
         return []
     known = await patient.halo.ticket_types.find()
-    return sorted({chosen(known, one, "ticket type").id for one in wanted})
+    kept = (await closing_rules(patient.halo, patient.policy)).keep_type_ids
+    return sorted({chosen(known, one, "ticket type").id for one in wanted} - set(kept))
 
 
 TICKET_TYPES: Final = Check(
@@ -58,17 +59,16 @@ async def _in_full(patient: Patient, one: TicketType) -> TicketType:
         return one
 
 
-def _demands(one: TicketType, closed_status: int, policy: Policy) -> list[str]:
-    wanted = {name.casefold(): rules for name, rules in policy.ticket_types.items()}
-    rules = wanted.get(one.name.casefold()) or wanted.get(str(one.id))
-    given = {name.casefold() for name in rules.close_fields} if rules else set()
+def _demands(one: TicketType, rules: ClosingRules) -> list[str]:
+    given = rules.closing(one.id)
+    names = {name.casefold() for name in (*given, *given.get("custom_fields", {}))}
     mandatory = [field.fieldname for field in one.fields if field.fieldinfo.get("mandatory")]
-    missing = [name for name in mandatory if name.casefold() not in given]
+    missing = [name for name in mandatory if name.casefold() not in names]
     demands = [f"asks for {', '.join(missing)}"] if missing else []
-    if one.mandatory_fields and not mandatory and not given:
+    if one.mandatory_fields and not mandatory and one.id not in rules.type_fields:
         demands.append("asks for fields, HaloPSA does not say which")
     if one.approval_process_id > 0:
         demands.append("has an approval process")
-    if one.allowed_status_ids and closed_status not in one.allowed_status_ids and not (rules and rules.closed_status):
+    if one.allowed_status_ids and given["status_id"] not in one.allowed_status_ids:
         demands.append("does not allow the status that closes")
     return demands

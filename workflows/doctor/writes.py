@@ -14,7 +14,7 @@ from workflows.doctor.rights import (
     EDIT_NOTES,
     EDIT_TICKETS,
 )
-from workflows.doctor.ticket_types import policy_types
+from workflows.doctor.ticket_types import opened_types
 from workflows.doctor.trial import Trial
 from workflows.ensure import (
     ensure_client,
@@ -126,7 +126,7 @@ async def asset(trial: Trial) -> Verdict:
 async def ticket(trial: Trial) -> Verdict:
     """Open tickets: two of HaloPSA's own choice of type, and one of each type that the policy names."""
     refused = []
-    for type_id in (None, None, *await policy_types(trial.patient)):
+    for type_id in (None, None, *await opened_types(trial.patient)):
         try:
             trial.tickets.append(await trial.open(type_id))
         except HaloForbidden:
