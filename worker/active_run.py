@@ -1,23 +1,21 @@
 """A run in the hands of a worker: its checkpoints, its guarded calls and its waits."""
 
 import asyncio
-import inspect
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
-from typing import Any, Final, ParamSpec, TypeVar, get_type_hints
+from typing import Any, Final, ParamSpec, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import PydanticSerializationError
 
 from worker import metrics
 from worker.budget import LOOK_EVERY_S, NoRoom, OutsideCall, Permits
 from worker.errors import NeedsOperator, StopRun
 from worker.journal import Journal, Release
 from worker.journal.records import Claim, Failure, StepRecord, iso
+from worker.results import dump_result, result_type
 from worker.run import CALL_BUDGET_S, Approval, Halted
 
 P = ParamSpec("P")
@@ -26,7 +24,6 @@ T = TypeVar("T")
 START: Final = "start"
 BETWEEN_STEPS: Final = "(between steps)"
 """What stands for a step where the workflow's own code failed."""
-RESULT_BYTES: Final = 64_000
 DOUBT_MARGIN_MS: Final = 1000
 """What is waited beyond an old call's budget before its step is done again."""
 SLICE_S: Final = 60.0
@@ -125,7 +122,7 @@ class ActiveRun:
             raise
         finally:
             _step.reset(mark)
-        await self._checkpoint(id, started, _dump(id, adapter, value))
+        await self._checkpoint(id, started, dump_result(id, adapter, value))
         self.current_step, self.step_started = BETWEEN_STEPS, self.server_now()
         return value
 
@@ -375,34 +372,6 @@ class ActiveRun:
 def clocks() -> Clocks:
     """Read the monotonic and the wall clock (s)."""
     return time.monotonic(), time.time()
-
-
-@lru_cache(maxsize=1000)
-def result_type(fn: Callable[..., Awaitable[T]]) -> TypeAdapter[T]:
-    """Find what restores a step's result: the return annotation of a module-level async function."""
-    name = getattr(fn, "__qualname__", repr(fn))
-    if not inspect.iscoroutinefunction(fn) or "<" in name:
-        raise RuntimeError(f"{name} cannot be a step: a step is a module-level async function")
-    hints = get_type_hints(fn, include_extras=True)
-    if "return" not in hints:
-        raise RuntimeError(f"{name} cannot be a step: it has no return annotation to restore its result by")
-    return TypeAdapter(hints["return"])
-
-
-def _dump(step: str, adapter: TypeAdapter[T], value: T) -> Any:
-    try:
-        check_size(f"the result of step {step!r}", adapter.dump_json(value))
-        return adapter.dump_python(value, mode="json")
-    except PydanticSerializationError as error:
-        raise RuntimeError(f"the result of step {step!r} cannot be stored: {error}") from error
-
-
-def check_size(what: str, dumped: bytes) -> None:
-    """Refuse what would fill Valkey."""
-    if len(dumped) > RESULT_BYTES:
-        raise RuntimeError(
-            f"{what} has {len(dumped)} bytes, {RESULT_BYTES} at most: return ids and counts, and read the rest again"
-        )
 
 
 def _approval(answer: dict[str, Any]) -> Approval:

@@ -8,9 +8,9 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 
 from pydantic import TypeAdapter
 
-from worker.active_run import result_type
 from worker.errors import NeedsOperator, NotYet
 from worker.events import Event
+from worker.results import result_type
 from worker.run import CALL_BUDGET_S, Approval, Call, Guard, Halted, Run
 
 P = ParamSpec("P")
