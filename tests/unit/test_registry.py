@@ -1,6 +1,7 @@
 """Routes: the same fact and the same client get the same names, and junk never stops the inbox."""
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,14 +10,16 @@ from hypothesis import strategies as st
 
 from tests.tenant import event
 from worker.events import Event
-from workflows.registry import WORKFLOWS, churn_route, onboarding_route
+from workflows.registry import WORKFLOWS
+from workflows.routes import churn_route, departure_route, new_contact_route, onboarding_route
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=300),
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(["deal", "client", "id", "name", "last_service_day", "effective_at"]) | st.text(max_size=5),
+            st.sampled_from(["deal", "client", "contact", "id", "name", "email", "last_service_day", "effective_at"])
+            | st.text(max_size=5),
             inner,
             max_size=4,
         )
@@ -29,6 +32,8 @@ def test_names_and_versions_are_fixed() -> None:
     assert [(flow.name, flow.version, flow.on) for flow in WORKFLOWS] == [
         ("onboard_client", 1, "deal.won"),
         ("churn_client", 1, "client.churned"),
+        ("onboard_contact", 1, "contact.created"),
+        ("depart_contact", 1, "contact.departed"),
     ]
 
 
@@ -59,6 +64,31 @@ def test_events_without_a_deal_id_are_facts_of_their_own() -> None:
     first, second = (Event(f"standard:{n}", "standard", "deal.won", datetime.now(UTC), {"data": {}}) for n in (1, 2))
 
     assert onboarding_route(first).fact != onboarding_route(second).fact
+
+
+def later(happened: Event) -> Event:
+    return replace(happened, occurred_at=happened.occurred_at + timedelta(days=1))
+
+
+CONTACT = {"client": {"id": "C-77", "name": "Acme"}, "contact": {"email": "John@Acme.example", "name": "John"}}
+
+
+def test_a_contact_is_new_once_and_may_leave_many_times() -> None:
+    created, departed = event("contact.created", CONTACT), event("contact.departed", CONTACT)
+
+    assert new_contact_route(created).fact == "contact::C-77:john@acme.example:created"
+    assert new_contact_route(later(created)).fact == new_contact_route(created).fact
+    assert departure_route(later(departed)).fact != departure_route(departed).fact
+
+
+def test_a_departure_stands_in_no_queue_of_its_client() -> None:
+    departed = departure_route(event("contact.departed", CONTACT))
+    others = {
+        key for flow in WORKFLOWS if flow.on != "contact.departed" for key in flow.route(event(flow.on, CONTACT)).keys
+    }
+
+    assert departed.keys
+    assert not others & set(departed.keys)
 
 
 @given(data=JSON, source=JSON)

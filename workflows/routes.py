@@ -1,0 +1,92 @@
+"""How each workflow reads its business fact and its client off an event, without I/O."""
+
+from typing import Any, Final
+
+from worker.events import Event, read_time
+from worker.run import Route
+from workflows.canonical import normalised_name
+
+MAX_TEXT: Final = 200
+
+
+def onboarding_route(event: Event) -> Route:
+    """One won deal is one fact."""
+    return Route(f"{_deal(event)}:won", _client_keys(event), _client_name(event))
+
+
+def reopening_route(event: Event) -> Route:
+    """A deal may be reopened many times. The run does not wait for the one that it is to stop."""
+    return Route(_at(event, f"{_deal(event)}:reopened"), [_deal(event)], _client_name(event))
+
+
+def churn_route(event: Event) -> Route:
+    """One client that leaves on one day is one fact."""
+    return Route(f"{_client(event)}:leaves:{_leaving_day(event)}", _client_keys(event), _client_name(event))
+
+
+def update_route(event: Event) -> Route:
+    """A client changes many times."""
+    return Route(_at(event, f"{_client(event)}:updated"), _client_keys(event), _client_name(event))
+
+
+def reactivation_route(event: Event) -> Route:
+    """A client may come back many times."""
+    return Route(_at(event, f"{_client(event)}:reactivated"), _client_keys(event), _client_name(event))
+
+
+def new_contact_route(event: Event) -> Route:
+    """A contact is new once, until it leaves."""
+    return Route(f"{_contact(event)}:created", _client_keys(event), _client_name(event))
+
+
+def departure_route(event: Event) -> Route:
+    """A contact may leave many times. Nothing that holds up the client holds up the departure."""
+    return Route(_at(event, f"{_contact(event)}:departed"), [_contact(event)], _client_name(event))
+
+
+def _deal(event: Event) -> str:
+    """Name the event's deal; one without an id stands for itself."""
+    return f"deal:{event.origin}:{_text(event.data.get('deal'), 'id') or f'unknown ({event.id})'}"
+
+
+def _client(event: Event) -> str:
+    return f"client:{event.origin}:{_named(event, 'client') or f'unknown ({event.id})'}"
+
+
+def _contact(event: Event) -> str:
+    contact = _text(event.data.get("contact"), "id") or _text(event.data.get("contact"), "email").casefold()
+    contact = contact or _named(event, "contact") or f"unknown ({event.id})"
+    return f"contact:{event.origin}:{_named(event, 'client')}:{contact}"
+
+
+def _named(event: Event, part: str) -> str:
+    """Name a part of the event by its id, else by its name."""
+    return _text(event.data.get(part), "id") or normalised_name(_text(event.data.get(part), "name"))
+
+
+def _at(event: Event, fact: str) -> str:
+    """Tell a fact that comes again from its other times."""
+    return f"{fact}:{event.occurred_at.isoformat()}"
+
+
+def _client_name(event: Event) -> str:
+    client = event.data.get("client")
+    return _text(client, "name") or _text(client, "id")
+
+
+def _client_keys(event: Event) -> list[str]:
+    client = event.data.get("client")
+    names = {"crm": _text(client, "id"), "name": normalised_name(_text(client, "name"))}
+    return [f"{kind}:{name}" for kind, name in names.items() if name]
+
+
+def _leaving_day(event: Event) -> str:
+    """The day as the event writes it; without one the day of the event."""
+    day = _text(event.data, "last_service_day")
+    moment = read_time(day) or read_time(event.data.get("effective_at")) or event.occurred_at
+    return day[:10] if read_time(day) else moment.date().isoformat()
+
+
+def _text(part: Any, name: str) -> str:
+    value = part.get(name) if isinstance(part, dict) else None
+    return str(value).strip()[:MAX_TEXT] if isinstance(value, str | int) else ""
