@@ -19,7 +19,6 @@ CLOSER: Final = (
     "not 1, which is nobody."
 )
 NOBODY_CLOSES: Final = "HaloPSA closes no ticket that nobody is assigned to"
-WEBHOOKS: Final = "Configuration > Integrations > Webhooks"
 
 
 async def closing_agent(patient: Patient) -> Verdict:
@@ -67,7 +66,7 @@ async def key_field(patient: Patient) -> Verdict:
         return Verdict("ok", f"the CRM's key stands in the client's own field {place!r}")
     names = [field.name for field in await patient.halo.custom_fields()]
     if place.casefold() not in map(str.casefold, names):
-        mend = f"Add a custom field {place} for customers under Configuration > Custom Objects > Custom Fields."
+        mend = f"Add a custom field {place} for customers in HaloPSA's configuration."
         return Verdict("fails", f"HaloPSA has no custom field {place!r} for customers", mend)
     return Verdict("ok", f"the CRM's key stands in the custom field {place!r}")
 
@@ -79,10 +78,10 @@ async def webhook(patient: Patient) -> Verdict:
         return Verdict("skipped", NO_SOURCE)
     ours = [hook for hook in await patient.halo.webhooks.find() if address in hook.url]
     if not ours:
-        mend = f"Add one under {WEBHOOKS} that sends to {address}."
+        mend = f"Add a webhook in HaloPSA's configuration that sends to Parhelion's public address, …{address}."
         return Verdict("fails", f"no webhook of HaloPSA sends to {address}", mend)
     if not any(hook.active and not hook.disabled for hook in ours):
-        mend = f"Enable it under {WEBHOOKS}; HaloPSA disables a webhook after too many failures."
+        mend = "Enable it in HaloPSA's configuration; HaloPSA disables a webhook after too many failures."
         return Verdict("fails", f"webhook {_names(ours)} is disabled", mend)
     return _last_delivery(ours)
 
@@ -130,7 +129,7 @@ async def _agent(patient: Patient, wanted: int | str) -> Agent:
 def _last_delivery(hooks: Sequence[Webhook]) -> Verdict:
     failed = [hook for hook in hooks if hook.last_status >= HTTPStatus.MULTIPLE_CHOICES]
     if failed:
-        mend = f"Look at its deliveries under {WEBHOOKS}, and at the address that HaloPSA sends to."
+        mend = "Look at its deliveries in HaloPSA's configuration, and at the address that it sends to."
         return Verdict(
             "warning", f"the last delivery of {_names(failed)} was answered with {failed[0].last_status}", mend
         )
