@@ -196,6 +196,7 @@ class Contract(Record):
     Attributes:
         ref: the deal's id.
         ref_extra: HaloPSA's own number.
+        previous_id: the contract that this one goes on from.
         warning: what HaloPSA remarks on a write that it accepted.
     """
 
@@ -213,6 +214,8 @@ class Contract(Record):
     type_name: str = ""
     billing_period_id: Id = 0
     sla_id: Id = 0
+    previous_id: Id = 0
+    note: str = ""
     warning: str = ""
 
     @property

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Any, Generic
+from typing import Any, Final, Generic
 
 from workflows.halopsa.dialects.keys import Key, custom_field
 from workflows.halopsa.models import (
@@ -28,6 +28,9 @@ from workflows.halopsa.models import (
     Webhook,
     WebhookEvent,
 )
+
+AS_NAMED: Final = "as_named"
+"""The name under which values are given that bear HaloPSA's names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +77,15 @@ class Entity(Generic[R]):
     def write(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Turn our names and values into a body for HaloPSA; None means "leave it as it is".
 
+        What stands under `AS_NAMED` bears HaloPSA's names already.
+
         Raises:
             KeyError: a name that this kind of record does not have.
         """
-        body: dict[str, Any] = dict(self.always)
+        body: dict[str, Any] = {**self.always, **values.get(AS_NAMED, {})}
         for ours, value in values.items():
+            if ours == AS_NAMED:
+                continue
             theirs = self.fields[ours]
             if theirs is not None and value is not None:
                 _put(body, theirs, _wire(value))

@@ -35,7 +35,7 @@ SITE_FIELDS: Final = (
 )
 CONTACT_FIELDS: Final = (
     same("name", "client_id", "site_id", "inactive")
-    | absent("main", "portal_access", "notes", "custom_fields")
+    | absent("main", "portal_access", "send_welcome", "notes", "custom_fields")
     | {
         "first_name": "firstname",
         "last_name": "surname",

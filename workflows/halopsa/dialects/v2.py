@@ -68,6 +68,7 @@ CONTACT_FIELDS: Final = same("name", "client_id", "site_id", "inactive", "notes"
     "vip": "isimportantcontact",
     "main": "ismaincontact",
     "portal_access": "web_access_level",
+    "send_welcome": "sendwelcomeemail",
     "custom_fields": "customfields",
 }
 CONTRACT_FIELDS: Final = same("ref", "client_id", "site_id", "note", "active", "expired", "sla_id") | {
@@ -80,6 +81,9 @@ CONTRACT_FIELDS: Final = same("ref", "client_id", "site_id", "note", "active", "
     "type_name": "contracttype_name",
     "billing_period_id": "billingperiod",
     "period_charge": "periodchargeamount",
+    "pdf_template_id": "pdftemplate_id",
+    "billing_plans": "billingplans",
+    "previous_id": "previouscontract",
     "custom_fields": "customfields",
     "warning": "_warning",
 }
