@@ -8,6 +8,7 @@ from worker.events import Event
 from worker.run import Route, Run, Start, Workflow
 from workflows import routes
 from workflows.churn_client import churn_client
+from workflows.deal_reopened import deal_reopened
 from workflows.depart_contact import depart_contact
 from workflows.msp import Msp
 from workflows.onboard_client import onboard_client
@@ -28,6 +29,7 @@ def _listed(
 
 WORKFLOWS: Final[Sequence[Workflow[Msp]]] = [
     _listed(1, "deal.won", routes.onboarding_route, onboard_client),
+    _listed(1, "deal.reopened", routes.reopening_route, deal_reopened),
     _listed(1, "client.churned", routes.churn_route, churn_client),
     _listed(1, "contact.created", routes.new_contact_route, onboard_contact),
     _listed(1, "contact.departed", routes.departure_route, depart_contact),

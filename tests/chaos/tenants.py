@@ -49,6 +49,12 @@ def about_a_contact(kind: str, number: int = 77, *, at: datetime = MONDAY) -> Ev
     return canonical_event("standard", f"{kind}-{number}", payload, received_at=at)
 
 
+def reopened(number: int = 77, *, at: datetime = MONDAY) -> Event:
+    """A won deal that is open again."""
+    payload = deal_won(number, at=at).payload | {"type": "deal.reopened"}
+    return canonical_event("standard", f"reopened-{number}", payload, received_at=at)
+
+
 def new_tenant() -> Sandbox:
     """A tenant whose clock stands still, so that its states can be compared."""
     return Sandbox(clock=lambda: MONDAY)
@@ -79,6 +85,7 @@ def tenant_with_a_contact() -> Sandbox:
 
 TENANTS: Final[dict[str, tuple[Callable[[], Sandbox], Callable[[], Event]]]] = {
     "onboard_client": (new_tenant, deal_won),
+    "deal_reopened": (tenant_with_a_client, reopened),
     "churn_client": (tenant_with_a_client, churned),
     "onboard_contact": (tenant_with_a_client, partial(about_a_contact, "contact.created")),
     "depart_contact": (tenant_with_a_contact, partial(about_a_contact, "contact.departed")),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.tenant import event
 from worker.events import Event
 from workflows.registry import WORKFLOWS
-from workflows.routes import churn_route, departure_route, new_contact_route, onboarding_route
+from workflows.routes import churn_route, departure_route, new_contact_route, onboarding_route, reopening_route
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=300),
@@ -31,6 +31,7 @@ JSON = st.recursive(
 def test_names_and_versions_are_fixed() -> None:
     assert [(flow.name, flow.version, flow.on) for flow in WORKFLOWS] == [
         ("onboard_client", 1, "deal.won"),
+        ("deal_reopened", 1, "deal.reopened"),
         ("churn_client", 1, "client.churned"),
         ("onboard_contact", 1, "contact.created"),
         ("depart_contact", 1, "contact.departed"),
@@ -79,6 +80,14 @@ def test_a_contact_is_new_once_and_may_leave_many_times() -> None:
     assert new_contact_route(created).fact == "contact::C-77:john@acme.example:created"
     assert new_contact_route(later(created)).fact == new_contact_route(created).fact
     assert departure_route(later(departed)).fact != departure_route(departed).fact
+
+
+def test_a_reopening_stands_in_no_queue_of_the_run_that_it_is_to_stop() -> None:
+    data = {"deal": {"id": "D-1001"}, "client": {"id": "C-77", "name": "Acme"}}
+    reopened, won = event("deal.reopened", data), event("deal.won", data)
+
+    assert reopening_route(later(reopened)).fact != reopening_route(reopened).fact
+    assert not set(reopening_route(reopened).keys) & set(onboarding_route(won).keys)
 
 
 def test_a_departure_stands_in_no_queue_of_its_client() -> None:
