@@ -70,7 +70,7 @@ async def test_the_table_shows_what_would_fail_where_and_how_to_mend_it(env: dic
     assert code == 1
     assert "not tried; with --write-test it is" in out[out.index("Not looked at") : out.index("Would fail")]
     shown = out[out.index("Would fail") :]
-    assert "At: churn_client: snapshot, ticket, verify" in shown
+    assert "At: churn_client: snapshot, open-tickets, verify" in shown
     assert "To mend it: Under Configuration > Agents > Roles" in shown
     assert not any(client["name"].startswith("Parhelion doctor") for client in clients)
 

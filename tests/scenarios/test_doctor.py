@@ -165,7 +165,7 @@ async def test_what_the_role_does_not_allow_is_named_with_the_steps_that_need_it
     findings = await doctor.examine(write_test=True)
 
     assert failing(findings) == {"tickets", "write-ticket", "write-contract"}
-    assert findings["tickets"].concerns == ("churn_client: snapshot, ticket, verify",)
+    assert findings["tickets"].concerns == ("churn_client: snapshot, open-tickets, verify",)
     assert "Configuration > Agents > Roles" in findings["tickets"].remedy
     assert "Read and Modify for Contracts" in findings["write-contract"].remedy
     assert findings["write-closing"].seen == "not looked at, because of: write-ticket"

@@ -87,8 +87,8 @@ async def webhook(patient: Patient) -> Verdict:
 
 
 SETUP_CHECKS: Final[Sequence[Check[Patient]]] = (
-    Check("closing-agent", closing_agent, ("churn_client: ticket",), READ_LISTS),
-    Check("closed-status", closed_status, ("churn_client: ticket",), READ_LISTS, ("token", "statuses")),
+    Check("closing-agent", closing_agent, ("churn_client: tickets, ticket",), READ_LISTS),
+    Check("closed-status", closed_status, ("churn_client: closing-rules",), READ_LISTS, ("token", "statuses")),
     Check("policy-names", policy_names, ("every workflow",), READ_LISTS),
     Check("key-field", key_field, ("onboard_client: client", "churn_client: client"), READ_CUSTOMERS),
     Check("webhook", webhook, ("events from HaloPSA",), READ_WEBHOOKS),

@@ -47,7 +47,12 @@ async def opened_types(patient: Patient) -> list[int]:
 
 
 TICKET_TYPES: Final = Check(
-    "ticket-types", ticket_types, ("churn_client: ticket",), READ_LISTS, ("token", "closed-status"), optional=True
+    "ticket-types",
+    ticket_types,
+    ("churn_client: tickets, ticket",),
+    READ_LISTS,
+    ("token", "closed-status"),
+    optional=True,
 )
 
 

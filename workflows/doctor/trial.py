@@ -23,6 +23,7 @@ class Trial:
         now: when the test began (UTC); tells this test's client from those of others.
         made: the client; None as long as there is none.
         main_site_id: its main site.
+        contact_id: its contact.
         tickets: its tickets that are open; the first is kept for when the client is inactive.
         contracts: its contracts that go on.
         works: what HaloPSA let be done while the client was active.
@@ -32,6 +33,7 @@ class Trial:
     now: datetime
     made: ClientRef | None = None
     main_site_id: int = 0
+    contact_id: int = 0
     tickets: list[Ticket] = field(default_factory=list)
     contracts: list[int] = field(default_factory=list)
     works: set[str] = field(default_factory=set)
@@ -70,6 +72,10 @@ class Trial:
     async def note(self, text: str) -> None:
         """Write a note on the client."""
         await self.halo.notes.create(client_id=self.client.id, text=text, at=self.now)
+
+    async def take_portal_access(self) -> None:
+        """Take the contact's access to the portal, as a churn does it."""
+        await self.halo.contacts.update(self.contact_id, portal_access=0)
 
     async def give_reason(self, ticket_id: int) -> None:
         """Put an internal action on a ticket, as a churn does before it closes one."""

@@ -90,7 +90,15 @@ async def contact(trial: Trial) -> Verdict:
     """Make a contact; its address leads nowhere, so that it cannot get mail."""
     person = Contact(name="Parhelion Doctor", email="doctor@parhelion.example")
     made = await ensure_contact(trial.halo, trial.client, trial.main_site_id, person, main=True)
+    trial.contact_id = made.id if made else 0
     return Verdict("ok", f"contact {made.id if made else '-'} is made")
+
+
+async def portal_access(trial: Trial) -> Verdict:
+    """Take the contact's access to the portal, which it does not have."""
+    await trial.take_portal_access()
+    trial.works.add("portal")
+    return Verdict("ok", f"contact {trial.contact_id} can be changed")
 
 
 async def contract(trial: Trial) -> Verdict:
@@ -190,12 +198,14 @@ async def inactive(trial: Trial) -> Verdict:
 
 
 async def writes_to_inactive(trial: Trial) -> Verdict:
-    """Close a ticket, end a contract and write a note while the client is inactive, as far as it worked before."""
+    """Write while the client is inactive what a churn writes then, as far as it worked before."""
     attempts = []
     if "closing" in trial.works:
         attempts.append(await _refusal("closing a ticket", trial.close, trial.tickets[0]))
     if "ending" in trial.works:
         attempts.append(await _refusal("ending a contract", trial.end, trial.contracts[0]))
+    if "portal" in trial.works:
+        attempts.append(await _refusal("changing a contact", trial.take_portal_access))
     if "noting" in trial.works:
         attempts.append(await _refusal("writing a note", trial.note, "Written while inactive."))
     if not attempts:
@@ -220,21 +230,31 @@ WRITE_CHECKS: Final[Sequence[Check[Trial]]] = (
     write("write-main-site", main_site, ("onboard_client: main-site",), EDIT_CUSTOMERS, MADE),
     write("write-site", site, ("onboard_client: site",), EDIT_CUSTOMERS, MADE),
     write("write-contact", contact, ("onboard_client: contact",), EDIT_CUSTOMERS, SITE),
+    write("write-portal-access", portal_access, ("churn_client: portal-access",), EDIT_CUSTOMERS, ("write-contact",)),
     write("write-contract", contract, ("onboard_client: contract",), EDIT_CONTRACTS, SITE),
     write(
         "write-note", note, ("onboard_client: report", "churn_client: leaving, report"), EDIT_NOTES, MADE, optional=True
     ),
     write("write-asset", asset, ("onboard_client: asset",), EDIT_ASSETS, (*SITE, "asset-types"), optional=True),
-    write("write-ticket", ticket, ("onboard_client: kick-off ticket",), EDIT_TICKETS, SITE, mend=OPEN_FIELDS),
-    write("write-reason", reason, ("churn_client: ticket",), EDIT_TICKETS, ("write-ticket",), mend=OUTCOME),
-    write("write-array", arrays, ("churn_client: tickets",), EDIT_TICKETS, ("write-ticket",)),
-    write("write-closing", closing, ("churn_client: ticket",), EDIT_TICKETS, ("write-ticket", "closed-status")),
+    write(
+        "write-ticket",
+        ticket,
+        ("onboard_client: kick-off ticket", "churn_client: final-billing, rmm"),
+        EDIT_TICKETS,
+        SITE,
+        mend=OPEN_FIELDS,
+    ),
+    write("write-reason", reason, ("churn_client: reasons, ticket",), EDIT_TICKETS, ("write-ticket",), mend=OUTCOME),
+    write("write-array", arrays, ("churn_client: reasons, tickets",), EDIT_TICKETS, ("write-ticket",)),
+    write(
+        "write-closing", closing, ("churn_client: tickets, ticket",), EDIT_TICKETS, ("write-ticket", "closed-status")
+    ),
     write("write-contract-end", contract_end, ("churn_client: contract",), EDIT_CONTRACTS, ("write-contract",)),
     write("write-inactive", inactive, ("churn_client: inactive",), EDIT_CUSTOMERS, MADE),
     write(
         "write-to-inactive",
         writes_to_inactive,
-        ("churn_client: ticket, contract, report",),
+        ("churn_client: tickets, contract, portal-access, report",),
         needs=("write-inactive",),
     ),
 )
