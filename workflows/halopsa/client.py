@@ -3,24 +3,29 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Final
+from datetime import UTC, datetime
+from typing import Any, Final
 
 import httpx
 
 from worker.run import CALL_BUDGET_S, Guard
 from workflows.halopsa.auth import BearerAuth, Tokens
 from workflows.halopsa.clients import Clients
-from workflows.halopsa.collection import Collection, Memory
+from workflows.halopsa.collection import Collection, Memory, send
 from workflows.halopsa.connections import Connections
 from workflows.halopsa.dialects import DIALECTS, Dialect, key_place
 from workflows.halopsa.dryrun import DryRunTransport, PlannedWrite, plant_main_site
+from workflows.halopsa.errors import HaloNotFound
 from workflows.halopsa.models import CustomField, LookupValue
+from workflows.halopsa.models import moment as read_moment
+from workflows.halopsa.paging import read_all, rows_of
 from workflows.halopsa.transport import FencedTransport
 
 __all__ = ["Collection", "Halo", "HaloConnection"]
 
 COUNTRIES: Final = 74
 CLIENT_FIELDS: Final = 2
+CHANGED_PAGE: Final = 100
 
 
 class Halo:
@@ -93,6 +98,44 @@ class Halo:
         entity = replace(self._dialect.custom_fields, listing={"typeid": str(kind)})
         return await Collection(self._http, entity, self._memory).find()
 
+    async def row(self, path: str) -> dict[str, Any]:
+        """Read one record under HaloPSA's own names, all of its fields.
+
+        Args:
+            path: below ``/api``: ``/Tickets/4242``.
+
+        Raises:
+            HaloNotFound: it does not exist, or the API agent may not see it.
+            HaloUnavailable: HaloPSA cannot be asked now.
+            HaloRefused: it refuses.
+        """
+        rows = rows_of(await send(self._http, "GET", path, params={"includedetails": "true"}), "")
+        if not rows:
+            raise HaloNotFound(f"GET {path}", httpx.codes.OK, "the answer holds no record")
+        return rows[0]
+
+    async def rows_changed_since(self, path: str, list_key: str, moment: datetime) -> list[dict[str, Any]]:
+        """List records under HaloPSA's own names.
+
+        HaloPSA may ignore the moment and list all: those that bear their last change are checked.
+
+        Args:
+            path: below ``/api``: ``/Tickets``.
+            list_key: where a listing holds its rows.
+            moment: of their last change, or later.
+
+        Raises:
+            HaloUnavailable: HaloPSA cannot be asked now, or gave an incomplete list.
+            HaloRefused: it refuses.
+        """
+        since = {"lastupdatefromdate": moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
+
+        async def fetch(paging: Mapping[str, str]) -> Any:
+            return await send(self._http, "GET", path, params={**since, **paging})
+
+        rows = await read_all(fetch, list_key, CHANGED_PAGE)
+        return [row for row in rows if (read_moment(row.get("last_update")) or moment) >= moment]
+
     @property
     def in_doubt(self) -> bool:
         """Whether the current step may have written already: look before writing."""
@@ -152,6 +195,15 @@ class HaloConnection:
     def for_run(self, guard: Guard) -> Halo:
         """Give a run, or other work with a guard, its own access; cheap, because connections and token are shared."""
         return self._over(FencedTransport(guard, self._transport), guard)
+
+    def for_reading(self, guard: Guard, keep: Callable[[httpx.AsyncBaseTransport], httpx.AsyncBaseTransport]) -> Halo:
+        """Give work that reads much its access.
+
+        Args:
+            guard: stands before what is really asked.
+            keep: puts what keeps answers, so that they need not be asked for again, over the way to HaloPSA.
+        """
+        return self._over(keep(FencedTransport(guard, self._transport)), guard)
 
     def for_plan(self, guard: Guard, note: Callable[[PlannedWrite], None]) -> Halo:
         """Give a plan access that cannot write.
