@@ -17,7 +17,6 @@ T = TypeVar("T")
 Subject = TypeVar("Subject")
 
 TRIES: Final = 5
-
 NOT_TAKEN: Final = (
     "HaloPSA does not take the request as Parhelion makes it: check PARHELION_HALO_URL and PARHELION_HALO_DIALECT, and "
     "what the role of the application's agent lets it see."

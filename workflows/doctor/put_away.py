@@ -46,11 +46,10 @@ async def _set_inactive(trial: Trial, client_id: int) -> bool:
 
 async def _clear(trial: Trial) -> list[str]:
     """Close the tickets and end the contracts; name those that stay."""
-    if not await _tried(_found_all, trial):
-        return ["what could not be listed"]
+    left = [] if await _tried(_found_all, trial) else ["what could not be listed"]
     if trial.tickets or trial.contracts:
         await _tried(_set_active, trial)
-    left = [f"ticket {one.id}" for one in trial.tickets[:] if not await _tried(trial.close, one)]
+    left += [f"ticket {one.id}" for one in trial.tickets[:] if not await _tried(trial.close, one)]
     return left + [f"contract {one}" for one in trial.contracts[:] if not await _tried(trial.end, one)]
 
 
