@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from tests.tenant import STARTED
+from tests.memory_run import STARTED
 from worker.events import Event
 from workflows.crm import Crm, CrmHydrator, Dynamics, HubSpot, Pipedrive, Salesforce, Zoho
 from workflows.hydration import Hydration
@@ -328,8 +328,13 @@ class CrmWorld:
 
 def told(system: str, kind: str = "", record: str = "", **data: Any) -> Event:
     """The event that a system's webhook makes: ids only."""
-    kind = f"{system}.{kind or KINDS[system]}"
-    given: Mapping[str, Any] = {"id": record or DEAL_IDS[system], "change": "changed", "values": {}, "previous": {}}
+    kind = f"{system}.{kind or KINDS[system]}" if system in RECORDS else f"deal.{kind}"
+    given: Mapping[str, Any] = {
+        "id": record or DEAL_IDS.get(system, "1"),
+        "change": "changed",
+        "values": {},
+        "previous": {},
+    }
     source = {"system": system, "account": "62515"}
     payload = {"type": kind, "timestamp": STARTED.isoformat(), "source": source, "data": {**given, **data}}
     return Event(f"{system}:1", system, kind, STARTED.astimezone(UTC), payload)

@@ -2,6 +2,7 @@
 
 from workflows.crm.api import CrmDenied, CrmInDoubt, CrmRefused, CrmUnavailable, RecordGone
 from workflows.crm.dynamics import Dynamics
+from workflows.crm.halopsa import HaloHydrator
 from workflows.crm.hubspot import HubSpot
 from workflows.crm.hydrator import CrmHydrator
 from workflows.crm.pipedrive import Pipedrive
@@ -17,6 +18,7 @@ __all__ = [
     "CrmRefused",
     "CrmUnavailable",
     "Dynamics",
+    "HaloHydrator",
     "HubSpot",
     "Pipedrive",
     "RecordGone",

@@ -117,7 +117,7 @@ class CrmHydrator:
         data = {
             "deal": mapped,
             "client": self._mapper.client(client, deal, owner),
-            "sites": self._mapper.site(client),
+            "sites": self._mapper.site(client, deal),
             "contacts": [{**person, "primary": number == 0} for number, person in enumerate(people)],
         }
         return canonical(event, "deal.won", data)

@@ -1,5 +1,6 @@
 """From a CRM's records to the data of canonical events, by a table."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -14,7 +15,7 @@ CLIENT, SITE, CONTACT, LINE, DEAL = "client.", "site.", "contact.", "deal.lines.
 EVENT_FIELDS: Final = ("last_service_day", "notice_on", "reason", "reason_code", "requested_by", "handover_to")
 """What ``client.churned`` says beside its client."""
 SITE_KEY: Final = "main"
-MAX_NUMBER_LENGTH: Final = 30
+MAX_COUNT: Final = 1_000_000
 
 
 def text(value: Any) -> str | None:
@@ -34,17 +35,17 @@ def text(value: Any) -> str | None:
 
 def number(value: Any) -> float | None:
     """Read an amount; CRMs give it as a number or as text ("24000")."""
-    shown = text(value) or ""
     try:
-        return float(shown) if len(shown) <= MAX_NUMBER_LENGTH and shown.lower() not in {"nan", "inf", "-inf"} else None
+        found = float(text(value) or "")
     except ValueError:
         return None
+    return found if math.isfinite(found) else None
 
 
 def whole(value: Any) -> int | None:
     """Read a count of months or days."""
     found = number(value)
-    return round(found) if found is not None and abs(found) < 1e9 else None  # noqa: PLR2004 - beyond any count
+    return round(found) if found is not None and abs(found) < MAX_COUNT else None
 
 
 def day(value: Any) -> str | None:
@@ -139,16 +140,16 @@ class Mapper:
             company: the CRM's company.
             *others: further records from which fields may come.
         """
-        return {"id": company.id, **self._part(CLIENT, (company, *others))}
+        return _identity(company) | self._part(CLIENT, (company, *others))
 
     def is_of_client(self, name: str) -> bool:
         """Whether a field of a company has a place in an event's client."""
         source = f"{self._words.client}.{name}"
         return any(source in sources for path, sources in self._fields.items() if path.startswith(CLIENT))
 
-    def site(self, company: Record) -> list[dict[str, Any]]:
+    def site(self, company: Record, *others: Record) -> list[dict[str, Any]]:
         """Map a company's address to its main site; none where there is no address."""
-        found = self._part(SITE, (company,))
+        found = self._part(SITE, (company, *others))
         # Salesforce and Zoho keep a street in several lines of one field.
         first, *more = str(found.get("line1", "")).splitlines() or [""]
         found |= {name: line for name, line in (("line1", first), ("line2", ", ".join(more))) if line}
@@ -160,7 +161,7 @@ class Mapper:
         """Map a contact; one without a name is called by its e-mail address."""
         found = self._part(CONTACT, (contact, *others))
         named = {"name", "first_name", "last_name"} & found.keys()
-        return {"id": contact.id, **({} if named else {"name": found.get("email", "")}), **found}
+        return _identity(contact) | ({} if named else {"name": found.get("email", "")}) | found
 
     def deal(self, deal: Record, lines: Sequence[Record], *others: Record) -> dict[str, Any]:
         """Map a deal and its line items."""
@@ -190,6 +191,10 @@ class Mapper:
         read: Read = READERS.get(path, text)
         found = (read(_at(records, source)) for source in self._fields.get(path, ()))
         return next((value for value in found if value is not None), None)
+
+
+def _identity(record: Record) -> dict[str, str]:
+    return {"id": record.id} if record.id else {}
 
 
 def _at(records: Sequence[Record], source: str) -> Any:

@@ -60,18 +60,30 @@ class Words:
     """The deal's field that holds its pipeline."""
 
 
-class Crm(Protocol):
+class Labelled(Protocol):
+    """What knows the names of choices.
+
+    Attributes:
+        words: what it calls the kinds of records.
+    """
+
+    words: Words
+
+    async def label(self, record: Record, name: str) -> str:
+        """Say what the value of a choice is called; empty where the value is the name itself."""
+        ...
+
+
+class Crm(Labelled, Protocol):
     """A CRM's client.
 
     Attributes:
         name: the CRM's, for people.
-        words: what it calls the kinds of records.
         kinds: the kinds of records that it reads.
         fields: the usual mapping.
     """
 
     name: str
-    words: Words
     kinds: Collection[str]
     fields: Fields
 
@@ -106,10 +118,6 @@ class Crm(Protocol):
 
     async def lines_of(self, deal: Record, wanted: Wanted) -> Sequence[Record]:
         """Read the deal's line items."""
-        ...
-
-    async def label(self, record: Record, name: str) -> str:
-        """Say what the value of a choice is called; empty where the value is the name itself."""
         ...
 
     def told(self, event: Event, name: str) -> bool:

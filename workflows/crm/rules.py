@@ -4,11 +4,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from workflows.crm.mapping import at, text
-from workflows.crm.records import Crm, Record
+from workflows.crm.records import Labelled, Record
 from workflows.policy.sources import RecordRule
 
 
-async def first_match(rules: Iterable[RecordRule], record: Record, crm: Crm) -> RecordRule | None:
+async def first_match(rules: Iterable[RecordRule], record: Record, crm: Labelled) -> RecordRule | None:
     """Find the first rule that a record as it is now fits; values and pipelines count by id and by label."""
     for rule in rules:
         fits = rule.object.casefold() == record.object and await _named(crm, record, rule.field, rule.values)
@@ -25,7 +25,7 @@ def ruled_fields(rules: Iterable[RecordRule], pipeline: str) -> Iterator[tuple[s
             yield rule.object.casefold(), pipeline
 
 
-async def _named(crm: Crm, record: Record, name: str, wanted: Sequence[str]) -> bool:
+async def _named(crm: Labelled, record: Record, name: str, wanted: Sequence[str]) -> bool:
     value = at(record.values, name)
     asked = {one.casefold() for one in wanted}
     if asked & {one.casefold() for one in _texts(value)}:

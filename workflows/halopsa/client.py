@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 import httpx
@@ -18,7 +18,7 @@ from workflows.halopsa.dryrun import DryRunTransport, PlannedWrite, plant_main_s
 from workflows.halopsa.errors import HaloNotFound
 from workflows.halopsa.models import CustomField, LookupValue
 from workflows.halopsa.models import moment as read_moment
-from workflows.halopsa.paging import read_all, rows_of
+from workflows.halopsa.paging import listed_rows, rows_of
 from workflows.halopsa.transport import FencedTransport
 
 __all__ = ["Collection", "Halo", "HaloConnection"]
@@ -115,26 +115,28 @@ class Halo:
         return rows[0]
 
     async def rows_changed_since(self, path: str, list_key: str, moment: datetime) -> list[dict[str, Any]]:
-        """List records under HaloPSA's own names.
-
-        HaloPSA may ignore the moment and list all: those that bear their last change are checked.
+        """List tickets or opportunities under HaloPSA's own names, the latest change first.
 
         Args:
             path: below ``/api``: ``/Tickets``.
             list_key: where a listing holds its rows.
-            moment: of their last change, or later.
+            moment: of their last change, or later; rows that do not bear it count as changed.
 
         Raises:
-            HaloUnavailable: HaloPSA cannot be asked now, or gave an incomplete list.
+            HaloUnavailable: HaloPSA cannot be asked now.
             HaloRefused: it refuses.
         """
-        since = {"lastupdatefromdate": moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
-
-        async def fetch(paging: Mapping[str, str]) -> Any:
-            return await send(self._http, "GET", path, params={**since, **paging})
-
-        rows = await read_all(fetch, list_key, CHANGED_PAGE)
-        return [row for row in rows if (read_moment(row.get("last_update")) or moment) >= moment]
+        found: dict[Any, dict[str, Any]] = {}
+        params = {"pageinate": "true", "page_size": str(CHANGED_PAGE), "order": "last_update", "orderdesc": "true"}
+        page = 0
+        while True:
+            page += 1
+            answer = await send(self._http, "GET", path, params={**params, "page_no": str(page)})
+            rows = listed_rows(answer, list_key)
+            recent = {row.get("id"): row for row in rows if (read_moment(row.get("last_update")) or moment) >= moment}
+            if recent.keys() <= found.keys():
+                return list(found.values())
+            found |= recent
 
     @property
     def in_doubt(self) -> bool:

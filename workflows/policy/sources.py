@@ -7,13 +7,15 @@ from pydantic import AfterValidator, AwareDatetime, Field
 
 from workflows.policy.parts import Section, Text
 
-CANONICAL_FIELD: Final = re.compile(r"(deal|client|site|contact|asset)(\.\w+)+")
+CANONICAL_FIELD: Final = re.compile(
+    r"(deal|client|site|contact|asset)(\.\w+)+|last_service_day|notice_on|reason|reason_code|requested_by|handover_to"
+)
 SourceName = Literal["standard", "token", "hubspot", "pipedrive", "salesforce", "dynamics", "zoho", "halopsa"]
 
 
 def _canonical_field(name: str) -> str:
     if not CANONICAL_FIELD.fullmatch(name):
-        raise ValueError("must be a field of a deal, client, site, contact or asset, such as client.website")
+        raise ValueError("must be a field of an event, such as client.website or last_service_day")
     return name
 
 

@@ -1,0 +1,227 @@
+"""HaloPSA as a sender: won opportunities, onboarding and off-boarding tickets, clients set inactive by hand.
+
+What its webhooks say proves nothing, so that every record is read again. Our own writes raise webhooks too: they are
+known by their agent, and by a state that is reached already.
+"""
+
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final
+from urllib.parse import quote
+
+from worker.errors import Ignored
+from worker.events import Event
+from worker.run import Guard
+from workflows.crm.hydrator import canonical
+from workflows.crm.mapping import Mapper, moment_of, text
+from workflows.crm.records import Fields, Record, Words, found_changed
+from workflows.crm.rules import first_match
+from workflows.crm.since import refuse_history
+from workflows.halopsa import Halo, HaloNotFound
+from workflows.halopsa.models import Choice, Note, WebhookEvent, custom_fields, whole_number
+from workflows.policy.sources import RecordRule, Source
+
+PATHS: Final = {"ticket": "/Tickets", "opportunity": "/Opportunities", "client": "/Client"}
+LISTED: Final = ("ticket", "opportunity")
+"""Kinds of records whose lists tell when they were last changed."""
+WON: Final = (RecordRule(object="opportunity", field="status_id", values=("Won",)),)
+"""What wins where the policy has no rules: an opportunity with HaloPSA's own status."""
+OWN_MARK: Final = "Parhelion run "
+LEAVING: Final = (": leaving", ": wound down")
+"""How the notes that a churn writes on a client end."""
+FIELDS: Final[Fields] = {
+    "deal.name": ("ticket.summary",),
+    "deal.amount": ("ticket.oppvalue",),
+    "deal.recurring_amount": ("ticket.oppvalue_monthly",),
+    "deal.one_off_amount": ("ticket.oppvalue_oneoff",),
+    "client.name": ("client.name", "ticket.oppcompanyname"),
+    "client.website": ("client.website",),
+    "site.line1": ("ticket.oppaddr1",),
+    "site.line2": ("ticket.oppaddr2",),
+    "site.city": ("ticket.oppaddr3",),
+    "site.region": ("ticket.oppaddr4",),
+    "site.postcode": ("ticket.opppostcode",),
+    "contact.name": ("ticket.oppcontactname",),
+    "contact.email": ("ticket.oppemailaddress",),
+    "contact.phone": ("ticket.opptel",),
+    "contact.job_title": ("ticket.oppjobtitle",),
+}
+
+
+class HaloHydrator:
+    """Completes HaloPSA's own events.
+
+    Args:
+        halo: HaloPSA, guarded by the request budget.
+        policy: what the MSP has decided about this source; a client churns by its rules only.
+        first_start: see `workflows.crm.hydrator.CrmHydrator`.
+    """
+
+    words = Words(deal="opportunity", client="client", pipeline="tickettype_id")
+
+    def __init__(self, halo: Halo, policy: Source, *, first_start: datetime | None = None) -> None:
+        self._halo = halo
+        self._policy = policy
+        self._first_start = first_start
+        self._mapper = Mapper(FIELDS, policy.fields, self.words)
+        # Where the ticket names the client, the ticket's own client is somebody else: the MSP itself.
+        self._client_by_ticket = policy.fields.get("client.name", "").startswith("ticket.")
+
+    async def hydrate(self, event: Event) -> Event:
+        """Read the record that an event is about, and return what it means.
+
+        Raises:
+            Ignored: it means nothing, or is our own doing.
+            RetryLater: HaloPSA cannot be asked now.
+            NeedsOperator: it refuses.
+        """
+        kind, agent = event.type.partition(".")[2], str(event.data.get("agent_id") or "")
+        if kind not in PATHS:
+            raise Ignored(f"HaloPSA's records of the kind {kind!r} start nothing")
+        refuse_history(event, None, self._policy.since, self._first_start)
+        if agent and agent in {str(one.id) for one in await self._halo.signed_in.find()}:
+            raise Ignored("Parhelion's own agent did it")
+        record = await self._read(kind, str(event.data.get("id") or ""))
+        if record is None:
+            raise Ignored(f"HaloPSA's {kind} is gone, or the API agent may not see it")
+        if await self._won(record):
+            return await self._deal(event, record)
+        if not await first_match(self._policy.churned, record, self):
+            raise Ignored(f"no rule of the policy says that this {record.object} means anything")
+        return await self._churned(event, record)
+
+    async def label(self, record: Record, name: str) -> str:
+        """Say what a status, a ticket type or another entry of a list is called."""
+        shown = text(record.values.get(f"{name.removesuffix('_id')}_name"))
+        if shown or name not in {"tickettype_id", "status_id"}:
+            return shown or ""
+        entries: Sequence[Choice]
+        if name == "tickettype_id":
+            entries = await self._halo.ticket_types.find()
+        else:
+            entries = await self._halo.statuses.find()
+        return next((one.name for one in entries if one.id == whole_number(record.values.get(name))), "")
+
+    async def changed_since(self, moment: datetime) -> AsyncIterator[Event]:
+        """Look through the log of deliveries and the changed records for what may mean something.
+
+        Args:
+            moment: from when on (UTC).
+
+        Raises:
+            RetryLater: HaloPSA cannot be asked now.
+            NeedsOperator: it refuses.
+        """
+        found = {
+            (_kind_told(sent), str(sent.entity_id)): sent.at
+            for sent in await self._halo.webhook_events.find()
+            if sent.at and sent.at >= moment and sent.entity_id
+        }
+        for kind in self._kinds():
+            for row in await self._halo.rows_changed_since(PATHS[kind], "tickets", moment):
+                record = _record(kind, row)
+                if await self._won(record) or await first_match(self._policy.churned, record, self):
+                    found[kind, record.id] = moment_of(row.get("last_update")) or moment
+        for (kind, identity), changed in found.items():
+            yield found_changed("halopsa", "", kind, identity, changed)
+
+    async def note_on_deal(self, event: Event, text: str, guard: Guard) -> bool:
+        """Write nothing: HaloPSA has the run's report as a note on the client."""
+        del event, text, guard
+        return False
+
+    async def aclose(self) -> None:
+        """Close nothing: the connections to HaloPSA belong to the process."""
+
+    def _kinds(self) -> list[str]:
+        """The kinds of records that rules speak of, as far as they can be listed."""
+        rules = (*(self._policy.won or WON), *self._policy.churned)
+        return [kind for kind in LISTED if kind in {rule.object.casefold() for rule in rules}]
+
+    async def _read(self, kind: str, identity: str) -> Record | None:
+        """Read a record. Opportunities are tickets, and their messages may say either."""
+        for path in (kind, "opportunity") if kind == "ticket" else (kind,):
+            try:
+                row = await self._halo.row(f"{PATHS[path]}/{quote(identity, safe='')}")
+            except HaloNotFound:
+                continue
+            return _record("opportunity" if row.get("is_opportunity") is True else path, row)
+        return None
+
+    async def _won(self, record: Record) -> bool:
+        return await first_match(self._policy.won or WON, record, self) is not None
+
+    async def _deal(self, event: Event, ticket: Record) -> Event:
+        client, told = await self._client(ticket), replace(ticket, object="ticket", id="")
+        contact = self._mapper.contact(told)
+        data = {
+            "deal": self._mapper.deal(told, (), client) | {"id": ticket.id},
+            "client": self._mapper.client(client, told),
+            "sites": self._mapper.site(told, client),
+            "contacts": [contact | {"primary": True}] if contact["name"] else [],
+        }
+        return canonical(event, "deal.won", data)
+
+    async def _churned(self, event: Event, record: Record) -> Event:
+        told = replace(record, object="ticket")
+        if record.object == "client":
+            await self._refuse_reached(record, unknown_agent=not event.data.get("agent_id"))
+            client = await self._keyed(record)
+        else:
+            client = await self._client(record)
+        named = self._mapper.client(client, told)
+        known = {name: named[name] for name in ("id", "name") if name in named}
+        more = self._mapper.event(told, client)
+        opened = moment_of(record.values.get("dateoccurred"))
+        if opened and "last_service_day" not in more:
+            # One ticket is one churn, however often it changes.
+            more["effective_at"] = opened.isoformat()
+        return canonical(event, "client.churned", {"client": known, **more})
+
+    async def _client(self, ticket: Record) -> Record:
+        """Read the ticket's client; an empty one for a prospect, and where the ticket itself names who is meant."""
+        client_id = whole_number(ticket.values.get("client_id"))
+        if self._client_by_ticket or not isinstance(client_id, int) or client_id < 1:
+            return Record("client", "", {})
+        row = await self._halo.row(f"{PATHS['client']}/{client_id}")
+        return await self._keyed(_record("client", row))
+
+    async def _keyed(self, client: Record) -> Record:
+        """Give a client the CRM's key for an id."""
+        return replace(client, id=(await self._halo.clients.get(int(client.id))).key)
+
+    async def _refuse_reached(self, client: Record, *, unknown_agent: bool) -> None:
+        """Ignore a client that has been wound down, and one that a run is winding down.
+
+        Raises:
+            Ignored: as above.
+        """
+        client_id = int(client.id)
+        running = [one for one in await self._halo.contracts.find(client_id=client_id) if one.in_use]
+        if not running and not await self._halo.tickets.find(client_id=client_id):
+            raise Ignored("the client has no open tickets and no running contracts: there is nothing to wind down")
+        if unknown_agent and _is_leaving(await self._halo.notes.find(client_id=client_id)):
+            raise Ignored("a run of Parhelion is winding the client down")
+
+
+def _record(kind: str, row: Mapping[str, Any]) -> Record:
+    """Put custom fields beside the usual ones."""
+    values = {**custom_fields(row.get("customfields") or []), **row}
+    return Record(kind, str(whole_number(row.get("id"))), values)
+
+
+def _kind_told(sent: WebhookEvent) -> str:
+    """Tell what a logged delivery was about; a ticket where nothing says otherwise."""
+    try:
+        words = str(json.loads(sent.body).get("event", "")).lower()
+    except (ValueError, AttributeError):
+        words = ""
+    return next((kind for kind in PATHS if kind in words), "ticket")
+
+
+def _is_leaving(notes: Sequence[Note]) -> bool:
+    """Whether the last that a run has noted on a client is that it leaves."""
+    own = sorted((note.id, note.text) for note in notes if OWN_MARK in note.text)
+    return bool(own) and any(mark in own[-1][1] for mark in LEAVING)
