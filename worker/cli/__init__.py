@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from worker.cli import deliveries, doctor, events, plan, policy, report, runs, sandbox, serving, trigger, verbs
+from worker.cli import deliveries, doctor, events, plan, policy, quality, report, runs, sandbox, serving, trigger, verbs
 from worker.embedded import EmbeddedValkeyError
 from worker.errors import StoreUnavailable
 from worker.serve import PortInUse
@@ -28,6 +28,8 @@ app.command("sandbox")(sandbox.sandbox)
 app.command("demo")(serving.demo)
 app.command("trigger")(trigger.trigger)
 app.command("doctor")(doctor.doctor)
+app.command("data-quality")(quality.data_quality)
+app.command("link")(quality.link)
 runs.app.command("plan")(plan.plan)
 runs.app.command("report")(report.report)
 runs.app.command("retry")(verbs.retry)
