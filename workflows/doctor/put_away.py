@@ -15,10 +15,10 @@ BY_HAND: Final = "Do by hand in HaloPSA what is left: close the tickets, end the
 
 async def put_away(trial: Trial) -> Verdict:
     """Close what is open, end what runs, and set the client inactive; name what could not be."""
-    client_ids = await _clients_of(trial)
+    client_ids = await _clients_of(trial) if trial.tried else []
     if not client_ids:
         return Verdict("ok", "HaloPSA shows no client of the write test")
-    left = await _clear(trial) if trial.made else []
+    left = await _clear(trial) if trial.client_id else []
     active = [f"client {one}" for one in client_ids if not await _tried(_set_inactive, trial, one)]
     names = ", ".join(f"client {one}" for one in client_ids)
     if active:
@@ -32,10 +32,12 @@ PUT_AWAY: Final = Check("write-test-put-away", put_away, right=EDIT_CUSTOMERS)
 
 
 async def _clients_of(trial: Trial) -> list[int]:
-    """Find the test's client; by its key where the answer to its making was lost."""
-    if trial.made is not None:
-        return [trial.made.id]
-    return [one.id for one in await trial.halo.clients.find() if one.key == trial.key or one.name == trial.name]
+    try:
+        return await persistently(trial.own_clients)
+    except ParhelionError:
+        if not trial.client_id:
+            raise
+        return [trial.client_id]
 
 
 async def _set_inactive(trial: Trial, client_id: int) -> bool:
@@ -59,7 +61,7 @@ async def _found_all(trial: Trial) -> bool:
 
 
 async def _set_active(trial: Trial) -> bool:
-    await trial.halo.clients.update(trial.client.id, inactive=False)
+    await trial.halo.clients.update(trial.client_id, inactive=False)
     return True
 
 

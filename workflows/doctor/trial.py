@@ -1,5 +1,6 @@
 """The client on which writes are tried, and putting it away afterwards."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Final
@@ -7,9 +8,9 @@ from typing import Final
 from workflows.closing_rules import closing_rules
 from workflows.doctor.patient import TRIAL_NAME, Patient
 from workflows.doctor.sign_in import signed_in_agent
-from workflows.ensure import ClientRef
 from workflows.halopsa import Halo, HaloRefused
 from workflows.halopsa.models import Ticket
+from workflows.resolve import chosen
 
 CLOSED_BECAUSE: Final = "Closed by the write test of Parhelion's doctor."
 
@@ -21,7 +22,8 @@ class Trial:
     Attributes:
         patient: whose HaloPSA it is made in.
         now: when the test began (UTC); tells this test's client from those of others.
-        made: the client; None as long as there is none.
+        tried: whether its making was asked for.
+        client_id: the client; 0 as long as none is known to be made.
         main_site_id: its main site.
         contact_id: its contact.
         tickets: its tickets that are open; the first is kept for when the client is inactive.
@@ -31,7 +33,8 @@ class Trial:
 
     patient: Patient
     now: datetime
-    made: ClientRef | None = None
+    tried: bool = False
+    client_id: int = 0
     main_site_id: int = 0
     contact_id: int = 0
     tickets: list[Ticket] = field(default_factory=list)
@@ -58,20 +61,20 @@ class Trial:
         """The client's key, as a CRM would give it."""
         return f"parhelion-doctor-{self.now:%Y%m%d%H%M%S}"
 
-    @property
-    def client(self) -> ClientRef:
-        """The client.
+    async def make_client(self) -> None:
+        """Make the client with its main site, unless an earlier try has made it without an answer."""
+        known = await self.own_clients() if self.tried else []
+        self.tried = True
+        self.client_id = known[0] if known else await self._new_client()
 
-        Raises:
-            LookupError: it is not made yet.
-        """
-        if self.made is None:
-            raise LookupError("there is no client for the write test")
-        return self.made
+    async def own_clients(self) -> list[int]:
+        """Find the client by its key or its name; there may be several where an answer was lost."""
+        found = await self.halo.clients.find()
+        return sorted(one.id for one in found if one.key == self.key or one.name == self.name)
 
     async def note(self, text: str) -> None:
         """Write a note on the client."""
-        await self.halo.notes.create(client_id=self.client.id, text=text, at=self.now)
+        await self.halo.notes.create(client_id=self.client_id, text=text, at=self.now)
 
     async def take_portal_access(self) -> None:
         """Take the contact's access to the portal, as a churn does it."""
@@ -91,7 +94,7 @@ class Trial:
     async def open(self, type_id: int | None) -> Ticket:
         """Open a ticket that nobody is assigned to; None leaves its type to HaloPSA."""
         made = await self.halo.tickets.create(
-            summary=self.name, client_id=self.client.id, site_id=self.main_site_id, type_id=type_id, skip_rules=True
+            summary=self.name, client_id=self.client_id, site_id=self.main_site_id, type_id=type_id, skip_rules=True
         )
         return await self.halo.tickets.get(made.id)
 
@@ -108,7 +111,7 @@ class Trial:
                 ticket.id,
                 **rules.closing(ticket.type_id),
                 type_id=ticket.type_id,
-                client_id=self.client.id,
+                client_id=self.client_id,
                 agent_id=self.halo.closer_agent_id or rules.closer_agent_id or await self._signed_in_id(),
                 skip_rules=True,
             )
@@ -132,13 +135,23 @@ class Trial:
     async def find_more(self) -> None:
         """Look for open tickets and running contracts also among those whose making had no answer."""
         rules = await closing_rules(self.halo, self.patient.policy)
-        found = await self.halo.tickets.find(client_id=self.client.id)
+        found = await self.halo.tickets.find(client_id=self.client_id)
         known = {one.id for one in self.tickets}
         self.tickets += [one for one in found if one.id not in known and rules.is_open(one)]
         self.contracts = sorted({*self.contracts, *await self._running_contracts()})
 
+    async def _new_client(self) -> int:
+        group = self.patient.policy.halopsa.customer_group
+        groups = Counter(one.group_id for one in self.patient.clients if one.group_id).most_common(1)
+        if group is not None:
+            group = chosen(await self.halo.top_levels.find(), group, "customer group").id
+        elif groups:
+            group = groups[0][0]
+        made = await self.halo.clients.create(name=self.name, key=self.key, group_id=group, site_name="Main")
+        return made.id
+
     async def _running_contracts(self) -> list[int]:
-        found = await self.halo.contracts.find(client_id=self.client.id)
+        found = await self.halo.contracts.find(client_id=self.client_id)
         return [one.id for one in found if one.active and (one.rolling or one.end != self.today)]
 
     async def _signed_in_id(self) -> int | None:
