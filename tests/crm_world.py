@@ -1,8 +1,10 @@
 """Acme's deal in five CRMs, and the clients that read it."""
 
 import copy
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from importlib.resources import files
 from typing import Any
 
 import httpx
@@ -34,71 +36,9 @@ CLIENT_IDS = {
 PERSON = "c1f1f0a0-8c57-ec11-8f8f-000d3aa2331c"
 SALESFORCE_PERSON = "0037F00000TTTTTQAA"
 
-HUBSPOT: dict[str, list[dict[str, Any]]] = {
-    "hubspot.owners": [{"id": "9586504", "email": "jane@msp.example", "firstName": "Jane", "lastName": "Doe"}],
-    "hubspot.companies": [
-        {
-            "id": "9045672210",
-            "properties": {
-                "name": "Acme Corporation",
-                "domain": "acme.example.com",
-                "website": "https://acme.example.com",
-                "phone": "555-123-4567",
-                "description": "Enterprise client",
-                "address": "123 Main Street",
-                "address2": "Suite 500",
-                "city": "Springfield",
-                "state": "IL",
-                "zip": "62701",
-                "country": "United States",
-                "lifecyclestage": "customer",
-            },
-        }
-    ],
-    "hubspot.contacts": [
-        {
-            "id": "138017612137",
-            "properties": {
-                "firstname": "John",
-                "lastname": "Smith",
-                "email": "john.smith@acme.example.com",
-                "phone": "555-123-4568",
-                "jobtitle": "IT Director",
-            },
-        }
-    ],
-    "hubspot.line_items": [
-        {
-            "id": "77",
-            "properties": {
-                "name": "Managed user",
-                "hs_sku": "MS-USER",
-                "quantity": "40",
-                "price": "60.00",
-                "recurringbillingfrequency": "monthly",
-            },
-        }
-    ],
-    "hubspot.deals": [
-        {
-            "id": "18342601337",
-            "properties": {
-                "dealname": "Acme - Managed IT",
-                "dealstage": "closedwon",
-                "pipeline": "default",
-                "amount": "24000",
-                "deal_currency_code": "GBP",
-                "closedate": "2026-11-23T09:00:00.000Z",
-                "hubspot_owner_id": "9586504",
-                "hs_is_closed_won": "true",
-                "hs_lastmodifieddate": "2026-11-23T09:00:00.000Z",
-            },
-            "associations": {"companies": ["9045672210"], "contacts": ["138017612137"], "line_items": ["77"]},
-            "primary_company": "9045672210",
-            "history": {"dealstage": ["closedwon", "contractsent"]},
-        }
-    ],
-}
+HUBSPOT: dict[str, list[dict[str, Any]]] = json.loads(
+    files("workflows.sandbox.crm").joinpath("acme.json").read_text(encoding="utf-8")
+)
 PIPEDRIVE: dict[str, list[dict[str, Any]]] = {
     "pipedrive.users": [{"id": 12415231, "email": "jane@msp.example"}],
     "pipedrive.organizations": [
