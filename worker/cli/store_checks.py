@@ -7,7 +7,7 @@ from typing import Final
 from worker.assemble import Store, budget_of, durability_of
 from worker.errors import StoreUnavailable
 from worker.settings import Settings
-from workflows.doctor import Check, Verdict
+from workflows.doctor import Check, State, Verdict
 
 EVERY_WORKFLOW: Final = ("every workflow",)
 MEND_STORE: Final = "Check PARHELION_REDIS_URL, and that Valkey runs and lets this user in."
@@ -48,7 +48,7 @@ async def durability(setup: Setup) -> Verdict:
     if not problems:
         return Verdict("ok", "Valkey keeps what it has acknowledged")
     seen = "; ".join(problem.removeprefix("PARHELION_REDIS_URL: ") for problem in problems)
-    state = "warning" if setup.settings.allow_data_loss else "fails"
+    state: State = "warning" if setup.settings.allow_data_loss else "fails"
     return Verdict(state, seen, "Set in valkey.conf what it says, and restart Valkey.")
 
 

@@ -1,6 +1,6 @@
 """A preflight of a HaloPSA tenant: what works, what would fail at which step, and how to mend it."""
 
-from workflows.doctor.examination import Check, Examination, Finding, Verdict
+from workflows.doctor.examination import Check, Examination, Finding, State, Verdict
 from workflows.doctor.patient import Patient
 from workflows.doctor.put_away import PUT_AWAY
 from workflows.doctor.reads import READ_CHECKS
@@ -16,6 +16,7 @@ __all__ = [
     "Examination",
     "Finding",
     "Patient",
+    "State",
     "Trial",
     "Verdict",
     "examine_tenant",
