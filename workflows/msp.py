@@ -3,12 +3,26 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Protocol
 
+from worker.events import Event
 from worker.run import Guard, Run
 from workflows.halopsa import Halo, HaloConnection
 from workflows.halopsa.dryrun import PlannedWrite
 from workflows.policy import Policy
 from workflows.policy.file import restore_policy
+
+
+class Crm(Protocol):
+    """The CRMs that deals come from."""
+
+    async def note_on_deal(self, event: Event, text: str, guard: Guard) -> bool:
+        """Write a note on the deal of an event, once.
+
+        Returns:
+            Whether it was written now.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,15 +32,17 @@ class Msp:
     Attributes:
         halo: its HaloPSA, guarded by the run.
         policy: its business rules, as they were when the run began.
+        crm: where its deals come from; None where no CRM is connected, and in plans.
     """
 
     halo: Halo
     policy: Policy
+    crm: Crm | None = None
 
 
-def msp_for_run(connection: HaloConnection) -> Callable[[Run, str], Msp]:
+def msp_for_run(connection: HaloConnection, crm: Crm | None = None) -> Callable[[Run, str], Msp]:
     """Make what gives each run its MSP, by the policy (JSON) that the run began with."""
-    return lambda run, rules: Msp(connection.for_run(run), _policy(rules))
+    return lambda run, rules: Msp(connection.for_run(run), _policy(rules), crm)
 
 
 def msp_for_plan(connection: HaloConnection, policy: Policy, guard: Guard, note: Callable[[PlannedWrite], None]) -> Msp:

@@ -1,211 +1,305 @@
 """Onboarding: from a won deal to a client with its main site, contacts and contract in HaloPSA."""
 
-from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from worker.errors import NeedsOperator
 from worker.events import Event
-from worker.run import Run
-from workflows.canonical import Asset, Contact, WonDeal, normalised_name, won_deal
+from worker.run import Guard, Run
+from workflows.canonical import Asset, Client, Contact, Site, WonDeal, normalised_name, won_deal
+from workflows.deal_contract import Agreed, settle_contract
+from workflows.deal_kind import kind_by_rule, settled_kind
 from workflows.ensure import (
     ClientRef,
     Ensured,
-    Skippable,
-    client_key,
-    contact_key,
+    Lack,
+    Wanted,
     ensure_asset,
-    ensure_client,
     ensure_contact,
-    ensure_contract,
     ensure_key,
     ensure_main_site,
-    ensure_note,
     ensure_site,
-    listed,
-    remark_all,
+    ensure_ticket,
+    fill,
+    find_lack,
 )
+from workflows.ensure.standing import look_around
+from workflows.ensure.ticket import filled_fields
 from workflows.halopsa import Halo
-from workflows.halopsa.collection import Collection
-from workflows.halopsa.models import Numbered, Record
-from workflows.msp import Msp
-
-
-class Made(BaseModel):
-    """Everything that one onboarding ensured; the main site and the primary contact come first.
-
-    What an operator left out is not here.
-    """
-
-    client: ClientRef
-    sites: list[Ensured]
-    contacts: list[Ensured]
-    contract: Ensured | None
-    assets: list[Ensured]
-
-
-class Verified(BaseModel):
-    """What a look at the finished work brought: doubles that were set inactive."""
-
-    retired: list[str]
+from workflows.msp import Crm, Msp
+from workflows.onboarding_report import Ledger
+from workflows.policy.onboarding import Kind
+from workflows.report import file_report
+from workflows.verify_onboarding import Made, Verified, verify_onboarding
+from workflows.which_client import settle_client
 
 
 class Onboarded(BaseModel):
-    """What stands in HaloPSA after an onboarding, by its ids there; `remarks` says what is not as the event has it."""
+    """What stands in HaloPSA after an onboarding, by its ids there; `remarks` says what is not as the event has it.
 
-    client_id: int
-    client_created: bool
-    site_ids: list[int]
-    contact_ids: list[int]
-    contract_id: int | None
-    asset_ids: list[int]
-    remarks: list[str]
+    Attributes:
+        kind: what the deal was.
+        client_id: None where the deal was ignored.
+        client_created: whether the client is new.
+        site_ids: the main one first.
+        contact_ids: the primary one first.
+        contract_id: the deal's contract, or the one that it extended.
+        asset_ids: the event's.
+        ticket_id: the kick-off.
+        remarks: for people.
+    """
+
+    kind: Kind
+    client_id: int | None = None
+    client_created: bool = False
+    site_ids: list[int] = Field(default_factory=list)
+    contact_ids: list[int] = Field(default_factory=list)
+    contract_id: int | None = None
+    asset_ids: list[int] = Field(default_factory=list)
+    ticket_id: int | None = None
+    remarks: list[str] = Field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Onboarding:
+    """One onboarding under way.
+
+    Attributes:
+        run: the run.
+        msp: HaloPSA and the policy.
+        event: what started it.
+        deal: what the event says.
+        client: the client that was found or made.
+        kind: what the deal is.
+        ledger: what was done.
+        made: the records that are there now.
+        places: the event's key of a site → the site.
+    """
+
+    run: Run
+    msp: Msp
+    event: Event
+    deal: WonDeal
+    client: ClientRef
+    kind: Kind
+    ledger: Ledger
+    made: Made
+    places: dict[str, int] = field(default_factory=dict)
+
+    def place(self, part: Contact | Asset) -> int:
+        """Return where a contact or asset stands: at the site that the event says, else at the main one."""
+        if part.site and part.site not in self.places:
+            self.ledger.remarks.append(f"{part.key} stands at the main site: the event has no site {part.site!r}")
+        return self.places.get(part.site, self.made.sites[0].id)
 
 
 async def onboard_client(run: Run, msp: Msp, event: Event) -> Onboarded:
-    """Make sure that the client of a won deal stands in HaloPSA, once.
+    """Make sure that the client of a won deal stands in HaloPSA, once, with what its kind of deal brings.
 
     Raises:
         InvalidEvent: the event lacks what is needed, or holds what cannot be.
-        NeedsOperator: a person must decide or mend something in HaloPSA.
+        NeedsOperator: a person must mend something in HaloPSA.
+        NotYet: HaloPSA does not have the client's parent or payer.
         RetryLater: HaloPSA cannot be asked now.
     """
-    deal, halo = won_deal(event), msp.halo
+    deal = won_deal(event)
+    kind = kind_by_rule(event, deal.deal, msp.policy)
+    if kind == "ignore":
+        return Onboarded(kind=kind)
     main = deal.sites[0] if deal.sites else None
-    client = await run.step("client", ensure_client, halo, deal.client, main)
+    wanted = Wanted(_managed(deal), main, msp.policy, may_be_made=kind in {None, "new"}, data=event.data)
+    client = await settle_client(run, msp, wanted)
     await run.known_as(f"halo:{client.id}")
-    if not client.keyed:
-        await run.step("key", ensure_key, halo, client, deal.client.id)
-    main_site = await run.step("main-site", ensure_main_site, halo, client, main, deal.client.phone)
-    sites: list[Skippable] = [main_site]
-    sites += [
-        await run.step(f"site:{normalised_name(site.name)}", ensure_site, halo, client, site) for site in deal.sites[1:]
-    ]
-    place = {site.key: made.id for site, made in zip(deal.sites, sites, strict=False) if site.key and made}
-    contacts = [
-        await run.step(
-            f"contact:{contact.key}",
-            ensure_contact,
-            halo,
-            client,
-            place.get(contact.site, main_site.id),
-            contact,
-            main=contact is deal.contacts[0],
-        )
-        for contact in deal.contacts
-    ]
-    won_on = event.occurred_at.date()
-    contract = await run.step("contract", ensure_contract, halo, client, main_site.id, deal.deal, won_on)
-    assets = [
-        await run.step(f"asset:{asset.tag}", ensure_asset, halo, client, place.get(asset.site, main_site.id), asset)
-        for asset in deal.assets
-    ]
-    made = Made(client=client, sites=_there(sites), contacts=_there(contacts), contract=contract, assets=_there(assets))
-    verified = await run.step("verify", verify_onboarding, halo, made) or Verified(retired=[])
+    kind = await settled_kind(run, msp, deal.deal, client, kind)
+    if kind == "ignore":
+        return Onboarded(kind=kind)
+    ledger = Ledger(client, remarks=list(deal.skipped))
+    work = Onboarding(run, msp, event, deal, client, kind, ledger, Made(client=client))
+    await _enter(work, wanted)
+    await (_settle_in(work) if kind == "new" else _find_sites(work))
+    await _agree(work)
+    verified = await run.step("verify", verify_onboarding, msp.halo, work.made) or Verified(retired=[])
     for double in verified.retired:
         await run.remark(f"retired:{double}", f"set inactive: {double}")
-    onboarded = _result(deal, made, verified, place)
-    mark = f"Parhelion run {run.id}: onboarded"
-    noted = await run.step("report", ensure_note, halo, client.id, mark, report(event, deal, onboarded))
-    await remark_all(run, "report", noted)
-    return onboarded
+        work.ledger.remarks.append(f"set inactive: {double}")
+    await _welcome(work)
+    await _tell(work)
+    return _result(work)
 
 
-async def verify_onboarding(halo: Halo, made: Made) -> Verified | None:
-    """Read back what the run made, and set doubles inactive that a lost answer may have left.
+async def _enter(work: Onboarding, wanted: Wanted) -> None:
+    """Bring a known client up to date: active, with the CRM's key, and for a new deal with what it lacks."""
+    run, halo, client, lack = work.run, work.msp.halo, work.client, Lack()
+    if not client.created:
+        work.ledger.before = await run.step("before", look_around, halo, client)
+        lack = await run.step("client-lacks", find_lack, halo, client, wanted, whole=work.kind == "new")
+    if not client.keyed:
+        await run.step("key", ensure_key, halo, client, wanted.client.id)
+    if lack.values:
+        await run.step("client-data", fill, halo, client, lack)
+    work.ledger.add_client(lack)
 
-    What was found was read already, and so was what HaloPSA's answer showed; what an operator put in by hand is theirs
-    to vouch for.
+
+async def _settle_in(work: Onboarding) -> None:
+    """Ensure the sites and contacts of a new deal."""
+    run, halo, client, deal = work.run, work.msp.halo, work.client, work.deal
+    main = deal.sites[0] if deal.sites else None
+    main_site = await run.step("main-site", ensure_main_site, halo, client, main, deal.client.phone)
+    work.made.sites.append(main_site)
+    work.ledger.add_main_site(main, main_site)
+    if main and main.key:
+        work.places[main.key] = main_site.id
+    for site in deal.sites[1:]:
+        await _ensure_site(work, site)
+    for contact in deal.contacts:
+        await _ensure_contact(work, contact)
+
+
+async def _find_sites(work: Onboarding) -> None:
+    """Find the main site, and ensure the sites at which the assets of a further deal stand."""
+    run, halo, client, deal = work.run, work.msp.halo, work.client, work.deal
+    main_site = await run.step("main-site", ensure_main_site, halo, client, None, None)
+    work.made.sites.append(main_site)
+    wanted = {asset.site for asset in deal.assets if asset.site}
+    for site in deal.sites:
+        if site.key in wanted:
+            await _ensure_site(work, site)
+
+
+async def _ensure_site(work: Onboarding, site: Site) -> None:
+    step = f"site:{normalised_name(site.name)}"
+    made = await work.run.step(step, ensure_site, work.msp.halo, work.client, site)
+    work.ledger.add_site(site, made)
+    if made:
+        work.made.sites.append(made)
+        if site.key:
+            work.places[site.key] = made.id
+
+
+async def _ensure_contact(work: Onboarding, contact: Contact) -> None:
+    rules, halo = work.msp.policy.contacts, work.msp.halo
+    data = {**work.event.data, "contact": contact.model_dump(mode="json")}
+    made = await work.run.step(
+        f"contact:{contact.key}",
+        ensure_contact,
+        halo,
+        work.client,
+        work.place(contact),
+        contact,
+        main=contact is work.deal.contacts[0],
+        portal_access=rules.portal_access_level if contact.portal_access else None,
+        custom_fields=filled_fields(rules.custom_fields, data) or None,
+    )
+    work.ledger.add_contact(contact, made)
+    if made:
+        work.made.contacts.append(made)
+
+
+async def _agree(work: Onboarding) -> None:
+    """Ensure the contract, the assets and the kick-off ticket."""
+    run, msp, client, deal = work.run, work.msp, work.client, work.deal
+    won_on = (deal.deal.won_at or work.event.occurred_at).astimezone(msp.policy.zone).date()
+    agreed = Agreed(deal.deal, won_on, work.kind, work.event.data)
+    contract = await settle_contract(run, msp, client, work.made.sites[0].id, agreed)
+    if contract or agreed.rules(msp.policy).contract != "none":
+        work.ledger.add("contract", contract, deal.deal.id)
+    work.made.contract = contract
+    for asset in deal.assets if msp.policy.onboard_client.assets else []:
+        made = await run.step(f"asset:{asset.tag}", ensure_asset, msp.halo, client, work.place(asset), asset)
+        work.ledger.add("asset", made, asset.tag)
+        work.made.assets += [made] if made else []
+    await _kick_off(work, agreed)
+
+
+async def _kick_off(work: Onboarding, agreed: Agreed) -> None:
+    template = agreed.rules(work.msp.policy).kickoff
+    if template is None:
+        return
+    ticket = await work.run.step(
+        "kick-off",
+        ensure_ticket,
+        work.msp.halo,
+        work.client.id,
+        template,
+        work.msp.policy,
+        work.event.data,
+        mark=f"deal {work.deal.deal.id}",
+        look=not work.client.created,
+    )
+    work.ledger.add("ticket", ticket, "kick-off")
+    work.made.ticket = ticket
+
+
+async def _welcome(work: Onboarding) -> None:
+    """Let HaloPSA send its welcome e-mail to the new contacts whose event asks for it."""
+    if not work.msp.policy.onboard_client.welcome_mail:
+        return
+    new = {line.name: line.ids[0] for line in work.ledger.lines if line.what == "contact" and line.done == "made"}
+    for contact in work.deal.contacts:
+        if contact.send_welcome and contact.name in new:
+            sent = await work.run.step(f"welcome:{contact.key}", send_welcome, work.msp.halo, new[contact.name])
+            work.ledger.add("welcome e-mail", sent, contact.name)
+
+
+async def send_welcome(halo: Halo, contact_id: int) -> Ensured | None:
+    """Let HaloPSA send its welcome e-mail to a contact, at most once.
 
     Raises:
-        NeedsOperator: something is not there.
+        NeedsOperator: it may have been sent already.
     """
-    client_id = made.client.id
-    contacts = await halo.contacts.find(client_id=client_id)
-    made_contracts = [one for one in _there([made.contract]) if one.in_doubt or not one.shown]
-    contracts = await halo.contracts.find(client_id=client_id) if made_contracts else []
-    missing = _missing("contact", made.contacts, contacts) + _missing("contract", made_contracts, contracts)
-    if missing:
+    if halo.in_doubt:
         raise NeedsOperator(
-            f"HaloPSA does not show under client {client_id} what was made there: {', '.join(missing)}.",
-            mend="look for it in HaloPSA and whether the API agent may see it, then retry the run.",
+            f"HaloPSA may have sent its welcome e-mail to contact {contact_id} already: its answer was lost.",
+            mend="ask the contact, or look into HaloPSA's e-mail log; send it there if need be, and skip the step.",
         )
-    retired = await _retire(halo.contacts, contacts, made.contacts, contact_key, inactive=True)
-    retired += await _retire(halo.contracts, contracts, made_contracts, lambda row: row.ref.strip(), active=False)
-    if any(site.in_doubt for site in made.sites):
-        sites = await halo.sites.find(client_id=client_id)
-        retired += await _retire(halo.sites, sites, made.sites, lambda row: normalised_name(row.name), inactive=True)
-    if any(asset.in_doubt for asset in made.assets):
-        assets = await halo.assets.find(client_id=client_id)
-        retired += await _retire(halo.assets, assets, made.assets, lambda row: row.tag, inactive=True)
-    if made.client.in_doubt:
-        clients = await halo.clients.find()
-        aside = f"{made.client.name} (double of {client_id})"
-        retired += await _retire(halo.clients, clients, [made.client], client_key, inactive=True, key="", name=aside)
-    return Verified(retired=retired)
+    if not halo.contacts.has("send_welcome"):
+        return Ensured(id=contact_id, remarks=["no welcome e-mail: this HaloPSA has no field for it"])
+    await halo.contacts.update(contact_id, send_welcome=True)
+    return Ensured(id=contact_id, created=True)
 
 
-async def _retire(
-    collection: Collection[Numbered],
-    rows: Sequence[Numbered],
-    kept: Sequence[Ensured],
-    identity: Callable[[Numbered], Hashable],
-    **change: bool | str,
-) -> list[str]:
-    """Set inactive what an unknown outcome made beside a record that is kept.
-
-    The first look of the record's step had found nothing, so whatever is like it now and in use is this run's own.
-    """
-    retired = []
-    in_doubt = {one.id for one in kept if one.in_doubt}
-    ours = {identity(row): row.id for row in rows if row.id in in_doubt}
-    for row in rows:
-        if identity(row) in ours and row.id != ours[identity(row)] and row.in_use:
-            await collection.update(row.id, **change)
-            retired.append(f"{type(row).__name__.lower()} {row.id}, a double of {ours[identity(row)]}")
-    return retired
-
-
-def report(event: Event, deal: WonDeal, onboarded: Onboarded) -> str:
-    """Say in words for HaloPSA's users what an onboarding did."""
-    how = "made" if onboarded.client_created else "known already"
-    lines = [
-        f"Onboarded from won deal {deal.deal.id} {deal.deal.name}".rstrip(),
-        f"Event {event.id} of {event.occurred_at:%Y-%m-%d %H:%M} UTC",
-        f"Client {onboarded.client_id}: {how}",
-        f"Sites: {listed(onboarded.site_ids)}",
-        f"Contacts: {listed(onboarded.contact_ids)}",
-        f"Contract: {onboarded.contract_id or 'none'}",
-        f"Assets: {listed(onboarded.asset_ids)}",
-        *(f"Note: {remark}" for remark in onboarded.remarks),
-    ]
-    return "\n".join(lines)
+async def _tell(work: Onboarding) -> None:
+    """Put the report on the client, and tell the CRM what stands in HaloPSA, as far as the policy says so."""
+    rules, deal, client = work.msp.policy.onboard_client, work.deal.deal, work.client
+    title = f"Onboarded from won deal {deal.id} {deal.name}".rstrip()
+    if rules.report_note:
+        await file_report(
+            work.run,
+            work.msp.halo,
+            work.event,
+            workflow=onboard_client.__name__,
+            title=title,
+            client=(client.id, client.name),
+            lines=work.ledger.lines,
+            remarks=work.ledger.remarks,
+        )
+    if rules.crm_write_back and work.msp.crm:
+        text = "\n".join([f"{title} in HaloPSA, client {client.id}", *(line.text() for line in work.ledger.lines)])
+        await work.run.step("crm", tell_crm, work.msp.crm, work.event, text, work.run)
 
 
-def _result(deal: WonDeal, made: Made, verified: Verified, place: dict[str, int]) -> Onboarded:
-    ensured = [made.client, *made.sites, *made.contacts, *_there([made.contract]), *made.assets]
-    placed: list[Contact | Asset] = [*deal.contacts, *deal.assets]
-    lost = [part for part in placed if part.site and part.site not in place]
+async def tell_crm(crm: Crm, event: Event, text: str, guard: Guard) -> bool:
+    """Write on the CRM's deal what stands in HaloPSA."""
+    return await crm.note_on_deal(event, text, guard)
+
+
+def _managed(deal: WonDeal) -> Client:
+    """The client, its account managed by the deal's owner where the event names nobody."""
+    manager = deal.client.account_manager_email or deal.deal.owner_email
+    return deal.client.model_copy(update={"account_manager_email": manager})
+
+
+def _result(work: Onboarding) -> Onboarded:
+    made = work.made
     return Onboarded(
-        client_id=made.client.id,
-        client_created=made.client.created,
+        kind=work.kind,
+        client_id=work.client.id,
+        client_created=work.client.created,
         site_ids=[site.id for site in made.sites],
         contact_ids=[contact.id for contact in made.contacts],
         contract_id=made.contract.id if made.contract else None,
         asset_ids=[asset.id for asset in made.assets],
-        remarks=[
-            *deal.skipped,
-            *(remark for one in ensured for remark in one.remarks),
-            *(f"{part.key} stands at the main site: the event has no site {part.site!r}" for part in lost),
-            *(f"set inactive: {retired}" for retired in verified.retired),
-        ],
+        ticket_id=made.ticket.id if made.ticket else None,
+        remarks=work.ledger.remarks,
     )
-
-
-def _missing(what: str, made: Sequence[Ensured], rows: Sequence[Record]) -> list[str]:
-    shown = {row.id for row in rows}
-    return [f"{what} {one.id}" for one in made if one.created and one.id not in shown]
-
-
-def _there(steps: Sequence[Skippable]) -> list[Ensured]:
-    return [made for made in steps if made]

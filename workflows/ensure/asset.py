@@ -16,7 +16,7 @@ async def ensure_asset(halo: Halo, client: ClientRef, site_id: int, asset: canon
     if must_look(halo, client):
         known = [row for row in await halo.assets.find(client_id=client.id) if row.tag == asset.tag]
         if known:
-            return Ensured(id=eldest(known).id, in_doubt=halo.in_doubt)
+            return Ensured(id=eldest(known).id, created=halo.in_doubt, in_doubt=halo.in_doubt)
     kind = named(await halo.asset_types.find(), asset.type)
     if kind is None:
         raise NeedsOperator(

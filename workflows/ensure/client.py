@@ -1,62 +1,102 @@
-"""Clients: found by the CRM's key or by name, else made."""
+"""Clients: found, made, or left to a person where it is not clear which one is meant."""
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from worker.errors import NeedsOperator
+from pydantic import BaseModel, ConfigDict, Field
+
 from workflows import canonical
 from workflows.canonical import normalised_name
-from workflows.ensure.ensured import ClientRef, Ensured
-from workflows.halopsa import Halo, HaloRefused
+from workflows.ensure.client_fields import ClientFields
+from workflows.ensure.ensured import ClientRef, Ensured, eldest
+from workflows.ensure.hierarchy import find_place
+from workflows.halopsa import Halo, HaloNotFound
 from workflows.halopsa.models import Client
+from workflows.matching import Candidate, candidate, find_match
+from workflows.policy import Policy
 
 
-def match_client(rows: Sequence[Client], key: str, name: str, *, own_doubles: bool) -> Client | None:
-    """Find a client by the CRM's key, else by its normalised name.
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The client that is to stand in HaloPSA.
 
-    Args:
-        rows: all clients, inactive ones included.
-        key: the CRM's key; may be empty.
-        name: the name; may be empty.
-        own_doubles: several clients with the key are this run's own; the eldest counts.
-
-    Raises:
-        NeedsOperator: several match, or the one that has the name bears another key.
+    Attributes:
+        client: what the event says.
+        main_site: made with the client, in the same request.
+        policy: the MSP's rules.
+        may_be_made: whether it is made where HaloPSA does not have it.
+        data: the event's data, for the places in the policy's texts.
     """
-    found = [row for row in rows if key and row.key == key]
-    if not found:
-        found = [row for row in rows if name and normalised_name(row.name) == normalised_name(name)]
-    if len(found) > 1 and not own_doubles:
-        raise _undecided(f"Several clients in HaloPSA match {name or key!r}", found, key)
-    match = min(found, key=lambda row: row.id, default=None)
-    if match and key and match.key not in ("", key):
-        raise _undecided(f"The client in HaloPSA named {name!r} bears another key than {key!r}", found, key)
-    return match
+
+    client: canonical.Client
+    main_site: canonical.Site | None
+    policy: Policy
+    may_be_made: bool = True
+    data: Mapping[str, Any] = field(default_factory=dict)
 
 
-async def ensure_client(halo: Halo, client: canonical.Client, main_site: canonical.Site | None) -> ClientRef:
+class Undecided(BaseModel):
+    """It is not clear which client is meant: a person must say.
+
+    Attributes:
+        what: why.
+        candidates: the clients that may be meant.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    what: str
+    candidates: list[Candidate]
+
+    @property
+    def question(self) -> str:
+        """What a person is asked."""
+        listed = "; ".join(map(str, self.candidates))
+        return (
+            f"{self.what}{f': {listed}' if listed else ''}. Use one of HaloPSA's clients by its id, or make a new one?"
+        )
+
+
+class Choice(BaseModel):
+    """What a person has decided: a client of HaloPSA, or a new one.
+
+    Attributes:
+        use: the client's id; None: a new one is made.
+        besides: the clients that the person knew of.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    use: int | None = None
+    besides: list[int] = Field(default_factory=list)
+
+
+async def ensure_client(halo: Halo, wanted: Wanted, choice: Choice | None = None) -> ClientRef | Undecided:
     """Find the client or make it, with its main site in the same request.
 
+    Args:
+        halo: HaloPSA.
+        wanted: the client.
+        choice: what a person has decided, where one was asked.
+
     Raises:
-        NeedsOperator: it is not clear which client is meant, or it is inactive.
+        NeedsOperator: its place among other clients is not clear.
+        NotYet: HaloPSA does not have its parent or payer.
     """
-    # All clients are compared here: HaloPSA's search may find everything or too little.
-    rows = await halo.clients.find()
-    match = match_client(rows, client.id, client.name, own_doubles=halo.in_doubt)
-    if match is None:
-        return await _create_client(halo, client, main_site, rows)
-    if match.inactive:
-        raise _undecided(f"The client {client.name!r} is inactive in HaloPSA", [match], client.id)
-    known = await halo.clients.get(match.id)
-    return ClientRef(
-        id=known.id,
-        name=known.name,
-        main_site_id=known.main_site_id,
-        keyed=bool(match.key) or not client.id,
-        # The only write of this step is the one that makes the client.
-        created=halo.in_doubt,
-        in_doubt=halo.in_doubt,
-    )
+    if choice and choice.use is not None:
+        return await _chosen(halo, wanted, choice.use)
+    rows, besides = await halo.clients.find(), choice.besides if choice else []
+    if halo.in_doubt and (own := [row for row in rows if row.id not in besides and _bears(row, wanted.client)]):
+        return await _known(halo, wanted, eldest(own), made_here=True)
+    if choice:
+        return await _make(halo, wanted, rows)
+    match = find_match(rows, wanted.client, wanted.policy.names)
+    if match.client:
+        return await _certain(halo, wanted, match.client)
+    if match.candidates:
+        return Undecided(what=f"It is not clear which client {wanted.client.name!r} is", candidates=match.candidates)
+    return await _make(halo, wanted, rows) if wanted.may_be_made else _unknown(wanted)
 
 
 async def ensure_key(halo: Halo, client: ClientRef, key: str) -> Ensured:
@@ -70,21 +110,55 @@ def client_key(row: Client) -> tuple[str, str]:
     return row.key, normalised_name(row.name)
 
 
-async def _create_client(
-    halo: Halo, client: canonical.Client, site: canonical.Site | None, others: Sequence[Client]
-) -> ClientRef:
-    manager, remarks = await _account_manager(halo, client.account_manager_email)
-    groups = Counter(row.group_id for row in others if row.group_id)
+def _unknown(wanted: Wanted) -> Undecided:
+    return Undecided(what=f"HaloPSA does not have {wanted.client.name!r}, whose deal is not a new one", candidates=[])
+
+
+async def _certain(halo: Halo, wanted: Wanted, match: Client) -> ClientRef | Undecided:
+    by_key = bool(wanted.client.id) and match.key == wanted.client.id
+    if match.inactive and not (by_key and wanted.policy.onboard_client.inactive_client == "reactivate"):
+        what = f"The client {wanted.client.name!r} is inactive in HaloPSA"
+        return Undecided(what=what, candidates=[candidate(match)])
+    return await _known(halo, wanted, match)
+
+
+async def _chosen(halo: Halo, wanted: Wanted, client_id: int) -> ClientRef | Undecided:
+    try:
+        row = await halo.clients.get(client_id)
+    except HaloNotFound:
+        return Undecided(what=f"HaloPSA has no client {client_id}", candidates=[])
+    return _reference(row, wanted, row.key)
+
+
+async def _known(halo: Halo, wanted: Wanted, match: Client, *, made_here: bool = False) -> ClientRef:
+    """Refer to a client that HaloPSA has; `made_here`: by an earlier try of this step, whose only write makes it."""
+    reference = _reference(await halo.clients.get(match.id), wanted, match.key)
+    return reference.model_copy(update={"created": made_here, "in_doubt": made_here})
+
+
+def _reference(row: Client, wanted: Wanted, key: str) -> ClientRef:
+    own = wanted.client.id
+    kept = (
+        [f"client {row.id} keeps the key {key!r}, so that {own!r} is not kept"] if own and key not in ("", own) else []
+    )
+    return ClientRef(
+        id=row.id,
+        name=row.name,
+        main_site_id=row.main_site_id,
+        keyed=bool(key) or not own,
+        inactive=row.inactive,
+        remarks=kept,
+    )
+
+
+async def _make(halo: Halo, wanted: Wanted, others: Sequence[Client]) -> ClientRef:
+    client, site = wanted.client, wanted.main_site
+    fields = ClientFields(halo, client, wanted.policy, wanted.data)
+    values = await fields.values(find_place(others, client), others)
     made = await halo.clients.create(
+        **values,
         name=client.name,
         key=client.id or None,
-        group_id=min(groups, key=lambda group: (-groups[group], group), default=None),
-        website=client.website,
-        notes=client.notes,
-        email=client.email,
-        phone=client.phone,
-        accounts_email=client.billing_email,
-        account_manager_id=manager,
         site_name=site.name if site else None,
         site_phone=(site.phone if site else None) or client.phone,
         site_line1=site.line1 if site else None,
@@ -100,27 +174,11 @@ async def _create_client(
         main_site_id=made.main_site_id,
         created=True,
         in_doubt=halo.in_doubt,
-        remarks=remarks,
+        remarks=fields.remarks,
     )
 
 
-async def _account_manager(halo: Halo, email: str | None) -> tuple[int | None, list[str]]:
-    if email is None:
-        return None, []
-    try:
-        agents = await halo.agents.find()
-    except HaloRefused as refusal:
-        return None, [f"account manager {email} not set: {refusal.what}"]
-    match = next((agent for agent in agents if agent.email.casefold() == email.casefold() and not agent.disabled), None)
-    return (match.id, []) if match else (None, [f"account manager {email} not set: HaloPSA has no such agent"])
-
-
-def _undecided(what: str, found: Sequence[Client], key: str) -> NeedsOperator:
-    candidates = ", ".join(
-        f"{row.id} {row.name!r} (key {row.key!r}{', inactive' if row.inactive else ''})" for row in found
-    )
-    return NeedsOperator(
-        f"{what}: {candidates}.",
-        mend=f"decide which client is meant, give it alone the key {key!r} where HaloPSA keeps the CRM's keys and make "
-        "it active, or rename the others; then retry the run.",
-    )
+def _bears(row: Client, client: canonical.Client) -> bool:
+    """Whether a client is like the one that this step makes."""
+    named = normalised_name(row.name) == normalised_name(client.name)
+    return row.key == client.id if row.key else named

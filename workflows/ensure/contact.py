@@ -1,5 +1,7 @@
 """Contacts: found by their e-mail address or name, else made."""
 
+from typing import Any
+
 from workflows import canonical
 from workflows.canonical import normalised_name
 from workflows.ensure.ensured import ClientRef, Ensured, Skippable, eldest, must_look
@@ -8,15 +10,23 @@ from workflows.halopsa.models import Contact
 
 
 async def ensure_contact(
-    halo: Halo, client: ClientRef, site_id: int, contact: canonical.Contact, *, main: bool
+    halo: Halo, client: ClientRef, site_id: int, contact: canonical.Contact, *, main: bool, **more: Any
 ) -> Skippable:
     """Find a contact by its key within the client, or make it; one that was inactive becomes active.
 
-    Neither portal access nor a welcome e-mail is asked for.
+    A welcome e-mail is not asked for.
+
+    Args:
+        halo: HaloPSA.
+        client: whose contact it is.
+        site_id: where a new one stands.
+        contact: what the event says.
+        main: whether a new one becomes its site's main contact.
+        **more: further fields of a new one by our names.
     """
     known = await _known(halo, client, contact) if must_look(halo, client) else None
     try:
-        return known or await _create(halo, client, site_id, contact, main=main)
+        return known or await _create(halo, client, site_id, contact, main=main, **more)
     except HaloConflict:
         # The address is in use: by a request of this step that has landed since, or at another client.
         known = await _known(halo, client, contact)
@@ -38,10 +48,13 @@ async def _known(halo: Halo, client: ClientRef, contact: canonical.Contact) -> E
     match = eldest(known)
     if match.inactive:
         await halo.contacts.update(match.id, inactive=False)
+        return Ensured(id=match.id, in_doubt=halo.in_doubt, changes={"inactive": (True, False)})
     return Ensured(id=match.id, in_doubt=halo.in_doubt)
 
 
-async def _create(halo: Halo, client: ClientRef, site_id: int, contact: canonical.Contact, *, main: bool) -> Ensured:
+async def _create(
+    halo: Halo, client: ClientRef, site_id: int, contact: canonical.Contact, *, main: bool, **more: Any
+) -> Ensured:
     made = await halo.contacts.create(
         name=contact.name,
         client_id=client.id,
@@ -54,5 +67,7 @@ async def _create(halo: Halo, client: ClientRef, site_id: int, contact: canonica
         job_title=contact.job_title,
         vip=contact.vip,
         main=main,
+        **more,
     )
-    return Ensured(id=made.id, created=True, in_doubt=halo.in_doubt)
+    shown = made.site_id == site_id and contact_key(made) == contact.key
+    return Ensured(id=made.id, created=True, in_doubt=halo.in_doubt, shown=shown)

@@ -1,14 +1,47 @@
-"""Contracts: found by the deal's id, else made."""
+"""Contracts: found by the deal's id, else made, or the running one extended."""
 
 import calendar
 from datetime import date, timedelta
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
 
 from workflows import canonical
 from workflows.ensure.ensured import ClientRef, Ensured, Skippable, eldest, must_look
 from workflows.halopsa import Halo
+from workflows.halopsa.models import Contract
 
 
-async def ensure_contract(halo: Halo, client: ClientRef, site_id: int, deal: canonical.Deal, won_on: date) -> Skippable:
+class Predecessor(BaseModel):
+    """The contract that a deal goes on from.
+
+    Attributes:
+        id: HaloPSA's.
+        ref: the deal that it came from.
+        end: its last day; None where it has none.
+        note: its note.
+        running: whether it is in force.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    id: int
+    ref: str
+    end: date | None
+    note: str
+    running: bool
+
+
+async def ensure_contract(
+    halo: Halo,
+    client: ClientRef,
+    site_id: int,
+    deal: canonical.Deal,
+    won_on: date,
+    *,
+    previous: Predecessor | None = None,
+    **more: Any,
+) -> Skippable:
     """Find the deal's contract by its reference, or make it; never two for one deal.
 
     Args:
@@ -16,14 +49,17 @@ async def ensure_contract(halo: Halo, client: ClientRef, site_id: int, deal: can
         client: whose contract it is.
         site_id: the client's main site.
         deal: its id is the contract's reference; without an end or a term the contract rolls.
-        won_on: when the contract starts if the deal does not say.
+        won_on: when the contract starts if neither the deal nor the end of the previous one says.
+        previous: the contract that it goes on from.
+        **more: further fields by our names.
     """
     if must_look(halo, client):
         known = [row for row in await halo.contracts.find(client_id=client.id) if row.ref.strip() == deal.id]
         if known:
-            return Ensured(id=eldest(known).id, in_doubt=halo.in_doubt)
+            return Ensured(id=eldest(known).id, created=halo.in_doubt, in_doubt=halo.in_doubt)
     terms = deal.contract
-    start = terms.starts_on or won_on
+    after = previous.end + timedelta(days=1) if previous and previous.end else won_on
+    start = terms.starts_on or after
     end = terms.ends_on or (term_end(start, terms.term_months) if terms.term_months else None)
     made = await halo.contracts.create(
         ref=deal.id,
@@ -33,10 +69,32 @@ async def ensure_contract(halo: Halo, client: ClientRef, site_id: int, deal: can
         end=end,
         rolling=terms.auto_renew or end is None,
         term_months=terms.term_months,
-        note=deal.name or None,
+        previous_id=previous.id if previous else None,
+        **more,
     )
     shown = (made.ref, made.client_id) == (deal.id, client.id)
     return Ensured(id=made.id, created=True, in_doubt=halo.in_doubt, shown=shown)
+
+
+async def extend_contract(halo: Halo, previous: Predecessor, deal: canonical.Deal, won_on: date) -> Skippable:
+    """Let a contract go on to the deal's end, once; without an end or a term it rolls."""
+    mark = f"Extended by deal {deal.id}"
+    if mark in previous.note.splitlines():
+        return Ensured(id=previous.id)
+    terms = deal.contract
+    start = previous.end + timedelta(days=1) if previous.end else terms.starts_on or won_on
+    end = terms.ends_on or (term_end(start, terms.term_months) if terms.term_months else None)
+    note = "\n".join(filter(None, [previous.note, mark]))
+    await halo.contracts.update(previous.id, end=end, rolling=terms.auto_renew or end is None, note=note)
+    return Ensured(id=previous.id, changes={"end": (previous.end, end or "rolls on")})
+
+
+async def going_on(halo: Halo, client_id: int, deal_id: str) -> list[Predecessor]:
+    """Find the contracts that a deal may go on from: the running ones, else the one that ended last."""
+    rows = [row for row in await halo.contracts.find(client_id=client_id) if row.ref.strip() != deal_id]
+    running = [row for row in rows if _runs(row)]
+    last = sorted(rows, key=lambda row: (row.end or date.min, row.id))[-1:]
+    return [_predecessor(row) for row in running or last]
 
 
 def term_end(start: date, months: int) -> date:
@@ -45,3 +103,11 @@ def term_end(start: date, months: int) -> date:
     year = start.year + years
     day = min(start.day, calendar.monthrange(year, month + 1)[1])
     return date(year, month + 1, day) - timedelta(days=1)
+
+
+def _runs(row: Contract) -> bool:
+    return row.active and not row.expired
+
+
+def _predecessor(row: Contract) -> Predecessor:
+    return Predecessor(id=row.id, ref=row.ref, end=row.end, note=row.note, running=_runs(row))

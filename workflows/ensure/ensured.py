@@ -1,6 +1,7 @@
 """What the steps that ensure records give, and what they have in common."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -18,6 +19,7 @@ class Ensured(BaseModel):
         in_doubt: whether a write whose outcome was unknown may have made a second one.
         shown: whether HaloPSA's answer showed the record as it was to be, so that it need not be read back.
         remarks: what could not be set, and why.
+        changes: of a record that was there: field → the value before and the value after.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -27,6 +29,7 @@ class Ensured(BaseModel):
     in_doubt: bool = False
     shown: bool = False
     remarks: list[str] = Field(default_factory=list)
+    changes: dict[str, tuple[Any, Any]] = Field(default_factory=dict)
 
 
 Skippable = Ensured | None
@@ -39,12 +42,14 @@ class ClientRef(Ensured):
     Attributes:
         name: HaloPSA's.
         main_site_id: 0 where HaloPSA did not say.
-        keyed: whether it bears the CRM's key.
+        keyed: whether it bears the CRM's key, or another that it keeps.
+        inactive: whether it was so when it was found.
     """
 
     name: str
     main_site_id: int = 0
     keyed: bool = True
+    inactive: bool = False
 
     @property
     def undisputed(self) -> bool:

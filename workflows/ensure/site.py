@@ -37,7 +37,7 @@ async def ensure_site(halo: Halo, client: ClientRef, site: canonical.Site) -> Sk
         rows = await halo.sites.find(client_id=client.id)
         known = [row for row in rows if normalised_name(row.name) == normalised_name(site.name)]
         if known:
-            return Ensured(id=eldest(known).id, in_doubt=halo.in_doubt)
+            return Ensured(id=eldest(known).id, created=halo.in_doubt, in_doubt=halo.in_doubt)
     wanted, remarks = await _site_fields(halo, site)
     made = await halo.sites.create(**wanted, client_id=client.id)
     return Ensured(id=made.id, created=True, in_doubt=halo.in_doubt, remarks=remarks)

@@ -1,0 +1,38 @@
+"""What stood under a known client before a run touched it."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from workflows.canonical import normalised_name
+from workflows.ensure.contact import contact_key
+from workflows.ensure.ensured import ClientRef
+from workflows.halopsa import Halo
+
+
+class Standing(BaseModel):
+    """What stood under a client.
+
+    Attributes:
+        contacts: each contact's key, and whether it was inactive.
+        sites: the sites' names, normalised.
+        main_site: the main site's fields by our names.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    contacts: dict[str, bool] = Field(default_factory=dict)
+    sites: list[str] = Field(default_factory=list)
+    main_site: dict[str, Any] = Field(default_factory=dict)
+
+
+async def look_around(halo: Halo, client: ClientRef) -> Standing:
+    """Look at the sites and contacts of a known client."""
+    sites = [row for row in await halo.sites.find(client_id=client.id) if row.in_use]
+    main = next((row for row in sites if row.id == client.main_site_id), None)
+    contacts = sorted(await halo.contacts.find(client_id=client.id), key=lambda row: not row.inactive)
+    return Standing(
+        contacts={contact_key(row): row.inactive for row in contacts},
+        sites=[normalised_name(row.name) for row in sites],
+        main_site=(await halo.sites.get(main.id)).model_dump(mode="json") if main else {},
+    )

@@ -1,0 +1,75 @@
+"""What an onboarding has done so far, kept for its report."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from workflows.canonical import Contact, Site, normalised_name
+from workflows.ensure import ClientRef, Ensured, Lack, Skippable
+from workflows.ensure.standing import Standing
+from workflows.report import Done, Line
+
+ADDRESS = ("name", "phone", "line1", "line2", "city", "region", "postcode", "country")
+
+
+@dataclass(slots=True)
+class Ledger:
+    """The records that one onboarding has ensured, and what became of each.
+
+    What became of a record follows from what stood there before, not from the last try of its step.
+
+    Attributes:
+        client: the client.
+        before: what stood under it; nothing where the run made it.
+        lines: for the report, in order.
+        remarks: what could not be set, and why.
+    """
+
+    client: ClientRef
+    before: Standing = field(default_factory=Standing)
+    lines: list[Line] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+    def add_client(self, lack: Lack) -> None:
+        """Enter the client, with what was filled in of a known one."""
+        self._add("client", self.client, self.client.name, made=self.client.created, changes=lack.changes)
+        self.remarks += lack.remarks
+
+    def add_main_site(self, site: Site | None, ensured: Ensured) -> None:
+        """Enter the main site."""
+        given = site.model_dump(include=set(ADDRESS), exclude_none=True) if site and self.before.main_site else {}
+        held = self.before.main_site
+        changes = {name: (held.get(name), value) for name, value in given.items() if held.get(name) != value}
+        self._add("site", ensured, site.name if site else "main", made=self.client.created, changes=changes)
+
+    def add_site(self, site: Site, ensured: Skippable) -> None:
+        """Enter a further site."""
+        self._add("site", ensured, site.name, made=normalised_name(site.name) not in self.before.sites)
+
+    def add_contact(self, contact: Contact, ensured: Skippable) -> None:
+        """Enter a contact."""
+        was_inactive = self.before.contacts.get(contact.key)
+        changes = {"inactive": (True, False)} if was_inactive else {}
+        self._add("contact", ensured, contact.name, made=was_inactive is None, changes=changes)
+
+    def add(self, what: str, ensured: Skippable, name: str) -> None:
+        """Enter a record that the run alone can have made."""
+        made, changes = bool(ensured and ensured.created), ensured.changes if ensured else {}
+        self._add(what, ensured, name, made=made, changes=changes)
+
+    def _add(
+        self,
+        what: str,
+        ensured: Skippable,
+        name: str,
+        *,
+        made: bool,
+        changes: Mapping[str, tuple[Any, Any]] | None = None,
+    ) -> None:
+        if ensured is None:
+            self.lines.append(Line(what=what, done="skipped", name=name, why="left out by an operator"))
+            return
+        done: Done = "made" if made else "changed" if changes else "found"
+        shown = dict(changes) if changes and not made else {}
+        self.lines.append(Line(what=what, done=done, ids=[ensured.id], name=name, changes=shown))
+        self.remarks += ensured.remarks
