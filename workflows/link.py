@@ -199,9 +199,8 @@ class _Shortlist:
 
     def of(self, company: Company) -> list[Client]:
         """Give those with the key, a name like the company's, or its domain."""
-        spelt = spelling(company.name, self._names.legal_forms)
         found = [*self._by_key.get(company.id, ())]
-        for core in (spelt.core, *self._index.alike(spelt)):
+        for core in self._index.alike(spelling(company.name, self._names.legal_forms)):
             found += self._by_name.get(core, ())
         for host in self._hosts(company.domain):
             found += self._by_host.get(host, ())

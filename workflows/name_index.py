@@ -2,7 +2,7 @@
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from rapidfuzz import fuzz, process
 
@@ -27,17 +27,20 @@ class NameIndex:
         self._blocks = {telling: sorted(cores, key=len) for telling, cores in blocks.items()}
 
     def alike(self, name: Spelling) -> list[str]:
-        """Find the cores of names that are nearly, but not quite, this one."""
-        return list(self._near(name.core, self._blocks.get(tuple(name.telling), [])))
+        """Find the cores of names that are nearly or quite this one."""
+        block = self._blocks.get(tuple(name.telling), [])
+        return self._near(name.core, block, bisect_left(block, len(name.core) / self._stretch, key=len))
 
     def pairs(self) -> list[tuple[str, str]]:
         """Find the cores of all names that are nearly alike, each two once, in alphabetical order."""
-        blocks = self._blocks.values()
-        near = ((core, other) for block in blocks for core in block for other in self._near(core, block))
-        return sorted(pair for pair in near if pair[0] < pair[1])
+        places = ((block, place) for block in self._blocks.values() for place in range(len(block)))
+        near = (
+            (block[place], other) for block, place in places for other in self._near(block[place], block, place + 1)
+        )
+        return sorted((min(pair), max(pair)) for pair in near)
 
-    def _near(self, core: str, block: list[str]) -> Iterator[str]:
-        first = bisect_left(block, len(core) / self._stretch, key=len)
+    def _near(self, core: str, block: list[str], first: int) -> list[str]:
+        """Find those alike from a place of the block on."""
         last = bisect_right(block, len(core) * self._stretch, key=len)
         found = process.extract(core, block[first:last], scorer=fuzz.ratio, score_cutoff=self._similarity, limit=None)
-        return (other for other, _, _ in found if other != core)
+        return [other for other, _, _ in found]

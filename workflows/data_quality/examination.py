@@ -62,7 +62,7 @@ async def examine(
     checks = [check for check in CHECKS if check.kind not in policy.data_quality.skip]
     reading = Reading(tell, pause)
     with open_tape(tape, now, reading.answered) as (kept, begun):
-        if begun != now:
+        if begun is not None:
             tell(f"going on with what an examination has read that began at {begun.astimezone(UTC):%Y-%m-%d %H:%M} UTC")
         reading.tape, halo = kept, connection.for_reading(guard, kept.over)
         records = Records(policy.names, now.astimezone(policy.zone).date(), won_deals=won_deals)

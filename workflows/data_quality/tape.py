@@ -88,7 +88,7 @@ class Tape(httpx.AsyncBaseTransport):
 
 
 @contextmanager
-def open_tape(path: Path, now: datetime, answered: Callable[[], None]) -> Iterator[tuple[Tape, datetime]]:
+def open_tape(path: Path, now: datetime, answered: Callable[[], None]) -> Iterator[tuple[Tape, datetime | None]]:
     """Open a file of kept answers, and empty it when the work with it is done.
 
     Args:
@@ -97,7 +97,7 @@ def open_tape(path: Path, now: datetime, answered: Callable[[], None]) -> Iterat
         answered: is told of each answer that is new.
 
     Returns:
-        The tape, and when the reading began that it goes on with: `now` for a new one.
+        The tape, and when the reading began that it goes on with; None for a new one.
 
     Raises:
         TapeInUse: another process has it open.
@@ -112,7 +112,7 @@ def open_tape(path: Path, now: datetime, answered: Callable[[], None]) -> Iterat
         tape = Tape(file, answered)
         begun = _begun(file.readline())
         if begun is None or now - begun > MAX_AGE:
-            begun = now
+            begun = None
             tape.go_back(0, forget=True)
             _write(file, {"begun": now.isoformat()})
         yield tape, begun
