@@ -257,7 +257,9 @@ class CrmWorld:
     def hydration(self, **policy: Source) -> Hydration:
         return Hydration(
             {
-                system: CrmHydrator(self.crm(system), policy.get(system, Source()), first_start=self.first_start)
+                system: CrmHydrator(
+                    system, self.crm(system), policy.get(system, Source()), first_start=self.first_start
+                )
                 for system in RECORDS
             }
         )

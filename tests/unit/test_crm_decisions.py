@@ -100,6 +100,16 @@ async def test_a_stage_wins_by_its_probability_whatever_it_is_called(world: CrmW
     assert (await world.hydrate(told("hubspot"))).type == "deal.reopened"
 
 
+async def test_the_same_stage_id_may_mean_something_else_in_each_pipeline(world: CrmWorld) -> None:
+    stage = {"id": "closedwon", "label": "Gone", "metadata": {"isClosed": "true", "probability": "0.0"}}
+    world.crms.plant("hubspot.pipelines", {"id": "p2", "label": "Other", "stages": [stage]})
+    assert (await world.hydrate(told("hubspot"))).type == "deal.won"
+
+    world.change("hubspot.deals", DEAL_IDS["hubspot"], pipeline="p2")
+    with pytest.raises(Ignored):
+        await world.hydrate(told("hubspot"))
+
+
 async def test_a_policy_decides_what_is_won(world: CrmWorld) -> None:
     signed = Source(won=(RecordRule(object="opportunity", field="StageName", values=("signed",)),))
     world.change("salesforce.Opportunity", DEAL_IDS["salesforce"], IsWon=False)
@@ -250,6 +260,50 @@ async def test_the_primary_company_counts_and_without_one_a_person_decides(world
     deal["primary_company"] = None
     with pytest.raises(NeedsOperator, match=f"5, {CLIENT_IDS['hubspot']}"):
         await world.hydrate(told("hubspot"))
+
+
+async def test_a_company_is_found_where_the_deal_comes_without_associations(world: CrmWorld) -> None:
+    deal = world.crms.tables["hubspot.deals"][DEAL_IDS["hubspot"]]
+    deal["hidden_associations"] = True
+
+    assert (await world.hydrate(told("hubspot"))).data["client"]["id"] == CLIENT_IDS["hubspot"]
+
+
+async def test_line_items_that_the_token_may_not_see_are_left_out(world: CrmWorld) -> None:
+    del world.crms.tables["hubspot.line_items"]
+    world.crms.faults.hubspot.forbid = frozenset({"POST /hubspot/crm/v3/objects/line_items/batch/read"})
+
+    event = await world.hydrate(told("hubspot"))
+
+    assert event.type == "deal.won"
+    assert "lines" not in event.data["deal"]
+
+
+@pytest.mark.parametrize(
+    ("system", "account"),
+    [
+        ("hubspot", "62515"),
+        ("pipedrive", "8087566"),
+        ("salesforce", "00D7F00000107XsUAI"),
+        ("dynamics", "4ef5b371-e89e-e711-8122-000d3aa2331c"),
+        ("zoho", ""),
+    ],
+)
+async def test_an_event_that_names_no_account_is_of_the_one_that_is_read(
+    world: CrmWorld, system: str, account: str
+) -> None:
+    event = told(system)
+    event.payload["source"] = {"system": system}
+
+    assert (await world.hydrate(event)).account == account
+
+
+async def test_an_account_that_is_not_told_is_left_open(world: CrmWorld) -> None:
+    world.crms.faults.hubspot.forbid = frozenset({"GET /hubspot/account-info/v3/details"})
+    event = told("hubspot")
+    event.payload["source"] = {"system": "hubspot"}
+
+    assert (await world.hydrate(event)).account == ""
 
 
 async def test_an_owner_who_has_left_is_left_out(world: CrmWorld) -> None:

@@ -97,7 +97,7 @@ async def test_a_wrong_secret_needs_a_person_and_is_not_told(world: CrmWorld) ->
     crm = Salesforce("app", SECRET, url=f"{BASE}/salesforce", transport=world.transport)
 
     with pytest.raises(CrmDenied) as trouble:
-        await CrmHydrator(crm, Source()).hydrate(told("salesforce"))
+        await CrmHydrator("salesforce", crm, Source()).hydrate(told("salesforce"))
 
     assert SECRET not in "".join(traceback.format_exception(trouble.value))
 
@@ -107,7 +107,7 @@ async def test_a_sign_in_that_refuses_with_200_needs_a_person() -> None:
     crm = Zoho("app", SECRET, "refresh", transport=refusing)
 
     with pytest.raises(CrmDenied, match="invalid_code"):
-        await CrmHydrator(crm, Source()).hydrate(told("zoho"))
+        await CrmHydrator("zoho", crm, Source()).hydrate(told("zoho"))
 
 
 async def test_a_token_is_fetched_once_and_renewed_when_it_is_refused() -> None:
@@ -125,6 +125,40 @@ async def test_a_token_is_fetched_once_and_renewed_when_it_is_refused() -> None:
         assert await crm.read("opportunity", DEAL_IDS["salesforce"], {}) is None
 
     assert [path.rpartition("/")[2] for path in asked] == ["token", "query", "token", "query", "query"]
+
+
+async def test_the_next_page_is_asked_of_the_crm_and_of_nobody_else() -> None:
+    asked = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(str(request.url).partition("?")[0])
+        if request.url.path.endswith("/token"):
+            return httpx.Response(200, json={"access_token": SECRET})
+        more = {} if len(asked) > 2 else {"nextRecordsUrl": "https://elsewhere.test/services/data/v60.0/query/01g-2000"}
+        return httpx.Response(200, json={"records": [], **more})
+
+    crm = Salesforce("app", SECRET, url="https://acme.my.salesforce.com", transport=httpx.MockTransport(answer))
+    await crm.read("opportunity", DEAL_IDS["salesforce"], {})
+
+    assert asked[2] == "https://acme.my.salesforce.com/services/data/v60.0/query/01g-2000"
+
+
+@pytest.mark.parametrize("body", ["[]", "7", "<html></html>", "{"])
+async def test_an_answer_that_is_no_object_is_asked_for_later(body: str) -> None:
+    api = Api("HubSpot", "https://crm.test", transport=answering(httpx.Response(200, content=body)))
+
+    with pytest.raises(CrmUnavailable):
+        await api.send("GET", "/x")
+
+
+async def test_a_note_shows_the_text_as_it_is(world: CrmWorld) -> None:
+    hydration = world.hydration()
+    event = await hydration.hydrate(told("hubspot"))
+
+    await hydration.note_on_deal(event, "Smith & <Sons>\nstands in HaloPSA", Writing())
+
+    (note,) = world.crms.rows("hubspot.notes")
+    assert note["properties"]["hs_note_body"].startswith("Smith &amp; &lt;Sons&gt;<br>stands in HaloPSA")
 
 
 async def test_no_answer_in_time_is_tried_later() -> None:
@@ -268,5 +302,5 @@ async def test_records_that_churn_rules_speak_of_are_searched_too(world: CrmWorl
 async def test_the_version_in_hubspots_paths_is_a_setting(world: CrmWorld) -> None:
     crm = HubSpot("sandbox-token", url=f"{BASE}/hubspot", version="2026-03", transport=world.transport)
 
-    assert (await CrmHydrator(crm, Source()).hydrate(told("hubspot"))).type == "deal.won"
+    assert (await CrmHydrator("hubspot", crm, Source()).hydrate(told("hubspot"))).type == "deal.won"
     assert any("/crm/objects/2026-03/deals/" in request for request in world.crms.requests)

@@ -150,9 +150,12 @@ def read_answer(crm: str, call: str, response: httpx.Response) -> Any:
     if not response.is_success:
         raise error_for(crm, call, response)
     try:
-        return response.json() if response.content else None
+        answer = response.json() if response.content else None
     except ValueError as error:
         raise CrmUnavailable(f"{crm} answered {call} with something that is no JSON") from error
+    if answer is not None and not isinstance(answer, dict):
+        raise CrmUnavailable(f"{crm} answered {call} with something else than an object")
+    return answer
 
 
 def error_for(crm: str, call: str, response: httpx.Response) -> CrmUnavailable | CrmRefused:

@@ -14,7 +14,7 @@ from worker.events import Event
 from worker.run import Guard
 from workflows.crm.api import Api, RecordGone
 from workflows.crm.mapping import at, moment_of, text
-from workflows.crm.records import Fields, Outcome, Record, Wanted, Words, found_changed
+from workflows.crm.records import Fields, Outcome, Record, Wanted, Words
 from workflows.crm.sign_in import FetchedToken
 
 LOGIN_URL: Final = "https://login.microsoftonline.com"
@@ -48,6 +48,7 @@ FIELDS: Final[Fields] = {
     "site.postcode": ("account.address1_postalcode",),
     "site.country": ("account.address1_country",),
     "site.phone": ("account.telephone1",),
+    "contact.name": ("contact.fullname",),
     "contact.first_name": ("contact.firstname",),
     "contact.last_name": ("contact.lastname",),
     "contact.email": ("contact.emailaddress1",),
@@ -131,13 +132,15 @@ class Dynamics:
         if record.object == "account":
             return record
         account = record.values.get("customerid_account") or record.values.get("parentaccountid")
-        return Record("account", str(account["accountid"]), account) if isinstance(account, Mapping) else None
+        if not isinstance(account, Mapping):
+            return None
+        return Record("account", str(account.get("accountid") or record.values.get("_customerid_value")), account)
 
     async def contacts_of(self, deal: Record, wanted: Wanted) -> Sequence[Record]:
         """Give the opportunity's contact, who came with it."""
         del wanted
         person = deal.values.get("parentcontactid") or deal.values.get("customerid_contact")
-        return [Record("contact", str(person["contactid"]), person)] if isinstance(person, Mapping) else []
+        return [Record("contact", str(person.get("contactid") or ""), person)] if isinstance(person, Mapping) else []
 
     async def owner_of(self, deal: Record) -> Mapping[str, Any]:
         """Give the owner, who came with the opportunity."""
@@ -160,20 +163,21 @@ class Dynamics:
         values = event.data.get("values") or {}
         return not values or name in values
 
-    async def changed_since(self, moment: datetime, kinds: Sequence[str]) -> AsyncIterator[Event]:
+    async def account(self) -> str:
+        """Give the organisation's id."""
+        return text((await self._api.send("GET", f"{self._data}/WhoAmI")).get("OrganizationId")) or ""
+
+    async def changed_since(self, moment: datetime, kind: str) -> AsyncIterator[tuple[str, datetime]]:
         """List by ``modifiedon``."""
-        account = str((await self._api.send("GET", f"{self._data}/WhoAmI"))["OrganizationId"])
         since = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        for kind in kinds:
-            path: str | None = f"{self._data}/{SETS[kind]}"
-            params = {"$select": f"{kind}id,modifiedon", "$filter": f"modifiedon ge {since}", "$orderby": "modifiedon"}
-            while path:
-                page = await self._api.send("GET", path, params=params)
-                for row in page.get("value") or ():
-                    changed = moment_of(row.get("modifiedon")) or moment
-                    yield found_changed("dynamics", account, kind, str(row[f"{kind}id"]), changed)
-                following = httpx.URL(page.get("@odata.nextLink") or "")
-                path, params = following.path.strip("/") and following.path, dict(following.params)
+        path = f"{self._data}/{SETS[kind]}"
+        params = {"$select": f"{kind}id,modifiedon", "$filter": f"modifiedon ge {since}", "$orderby": "modifiedon"}
+        while params:
+            page = await self._api.send("GET", path, params=params)
+            for row in page.get("value") or ():
+                yield str(row[f"{kind}id"]), moment_of(row.get("modifiedon")) or moment
+            # The parameters alone, so that the token goes nowhere else.
+            params = dict(httpx.URL(page.get("@odata.nextLink") or "").params)
 
     async def note(self, deal_id: str, mark: str, body: str, guard: Guard) -> bool:
         """Write a note with the mark as its subject, unless the opportunity has one."""

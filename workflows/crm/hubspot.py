@@ -15,8 +15,8 @@ from worker.errors import NeedsOperator
 from worker.events import Event
 from worker.run import Guard
 from workflows.crm.api import Api, RecordGone
-from workflows.crm.mapping import at, moment_of, number, text
-from workflows.crm.records import Fields, Outcome, Record, Wanted, Words, found_changed
+from workflows.crm.mapping import as_html, at, moment_of, number, text
+from workflows.crm.records import Fields, Outcome, Record, Wanted, Words
 from workflows.crm.sign_in import FixedToken
 
 URL: Final = "https://api.hubapi.com"
@@ -107,8 +107,8 @@ class HubSpot:
         self._objects = f"/crm/objects/{version}" if dated else f"/crm/{version}/objects"
         self._links = self._objects if dated else "/crm/v4/objects"
         self._clock = clock
-        self._known: dict[str, Mapping[str, Any]] = {}
-        self._known_until = 0.0
+        self._pipelines: dict[str, Mapping[str, Any]] = {}
+        self._until = 0.0
 
     async def read(self, kind: str, record_id: str, wanted: Wanted) -> Record | None:
         """Read a record with the ids of what belongs to it; None where it is gone or archived."""
@@ -128,12 +128,12 @@ class HubSpot:
     async def outcome(self, deal: Record, event: Event) -> Outcome:
         """A deal is won in a stage of probability 1; what it was before stands in the history of its stage."""
         del event
-        stage = text(deal.values.get("dealstage")) or ""
-        stages = await self._stages(stage)
-        chances = {one: number(held.get("probability")) for one, held in stages.items()}
-        chance = chances.get(stage)
+        pipeline = text(deal.values.get("pipeline")) or ""
+        stage = await self._stage(pipeline, text(deal.values.get("dealstage")) or "")
+        chance = number(at(stage, "metadata.probability"))
         won = chance == WON if chance is not None else text(deal.values.get("hs_is_closed_won")) == "true"
-        before = not won and any(chances.get(one) == WON for one in deal.values["stages"])
+        earlier = [] if won else [await self._stage(pipeline, one) for one in deal.values["stages"]]
+        before = any(number(at(one, "metadata.probability")) == WON for one in earlier)
         return Outcome(won, before, moment_of(deal.values.get("closedate")) if won else None)
 
     async def client_of(self, record: Record, wanted: Wanted) -> Record | None:
@@ -145,7 +145,7 @@ class HubSpot:
         if record.object == "company":
             return record
         ids = record.links.get("companies", ())
-        chosen = await self._primary(record, ids) if len(ids) > 1 else next(iter(ids), None)
+        chosen = ids[0] if len(ids) == 1 else await self._primary(record)
         return await self.read("company", chosen, wanted) if chosen else None
 
     async def contacts_of(self, deal: Record, wanted: Wanted) -> Sequence[Record]:
@@ -170,8 +170,11 @@ class HubSpot:
     async def label(self, record: Record, name: str) -> str:
         """Look the label of a stage, a pipeline or another choice up."""
         value = text(record.values.get(name)) or ""
-        if record.object == "deal" and name in {"dealstage", "pipeline"}:
-            return str((await self._stages(value)).get(value, {}).get("label") or "")
+        pipeline = text(record.values.get("pipeline")) or ""
+        if record.object == "deal" and name == "dealstage":
+            return str((await self._stage(pipeline, value)).get("label") or "")
+        if record.object == "deal" and name == "pipeline":
+            return str((await self._pipeline(pipeline)).get("label") or "")
         try:
             found = await self._api.send("GET", f"/crm/v3/properties/{PATHS[record.object]}/{name}")
         except RecordGone:
@@ -184,13 +187,14 @@ class HubSpot:
         values = event.data.get("values") or {}
         return len(values) != 1 or name in values
 
-    async def changed_since(self, moment: datetime, kinds: Sequence[str]) -> AsyncIterator[Event]:
+    async def account(self) -> str:
+        """Give the portal's id."""
+        return text((await self._api.send("GET", "/account-info/v3/details")).get("portalId")) or ""
+
+    async def changed_since(self, moment: datetime, kind: str) -> AsyncIterator[tuple[str, datetime]]:
         """Search by ``hs_lastmodifieddate``; what changed in the last seconds may not be found yet."""
-        details = await self._api.send("GET", "/account-info/v3/details")
-        account = text(details.get("portalId")) or ""
-        for kind in kinds:
-            async for row in self._searched(kind, moment):
-                yield found_changed("hubspot", account, kind, str(row["id"]), _modified(row) or moment)
+        async for row in self._searched(kind, moment):
+            yield str(row["id"]), _modified(row) or moment
 
     async def note(self, deal_id: str, mark: str, body: str, guard: Guard) -> bool:
         """Write a note, unless the deal has one with the mark."""
@@ -198,11 +202,14 @@ class HubSpot:
         path = f"{self._objects}/deals/{quote(deal_id, safe='')}"
         deal = _record("deal", await self._api.send("GET", path, params=params))
         known = await self._batch("note", deal.links.get("notes", ()), {"note": ["hs_note_body"]})
-        if any(mark in str(note.values.get("hs_note_body")) for note in known):
+        if any(as_html(mark) in str(note.values.get("hs_note_body")) for note in known):
             return False
         kind = {"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": NOTE_OF_DEAL}
         note = {
-            "properties": {"hs_note_body": body, "hs_timestamp": str(int(datetime.now(UTC).timestamp() * 1000))},
+            "properties": {
+                "hs_note_body": as_html(body),
+                "hs_timestamp": str(int(datetime.now(UTC).timestamp() * 1000)),
+            },
             "associations": [{"to": {"id": deal_id}, "types": [kind]}],
         }
         await self._api.send("POST", f"{self._objects}/notes", guard=guard, json=note)
@@ -212,16 +219,20 @@ class HubSpot:
         """Close the connections."""
         await self._api.aclose()
 
-    async def _primary(self, record: Record, ids: Sequence[str]) -> str:
-        path = f"{self._links}/{PATHS[record.object]}/{record.id}/associations/companies"
-        answer = await self._api.send("GET", path)
-        for one in answer.get("results") or ():
-            if any(kind.get("typeId") == PRIMARY_COMPANY for kind in one.get("associationTypes") or ()):
-                return str(one["toObjectId"])
-        raise NeedsOperator(
-            f"HubSpot's {record.object} {record.id} belongs to several companies ({', '.join(ids)}), none primary.",
-            mend="mark the deal's primary company in HubSpot, then replay the event.",
-        )
+    async def _primary(self, record: Record) -> str:
+        try:
+            path = f"{self._links}/{PATHS[record.object]}/{record.id}/associations/companies"
+            linked = (await self._api.send("GET", path)).get("results") or ()
+        except RecordGone:
+            return ""
+        kinds = {str(one["toObjectId"]): one.get("associationTypes") or () for one in linked}
+        primary = [one for one, types in kinds.items() if any(kind.get("typeId") == PRIMARY_COMPANY for kind in types)]
+        if not primary and len(kinds) > 1:
+            raise NeedsOperator(
+                f"HubSpot's {record.object} {record.id} has several companies ({', '.join(kinds)}), none primary.",
+                mend="mark the deal's primary company in HubSpot, then replay the event.",
+            )
+        return next(iter([*primary, *kinds]), "")
 
     async def _batch(self, kind: str, ids: Sequence[str], wanted: Wanted) -> list[Record]:
         rows: dict[str, Any] = {}
@@ -232,16 +243,20 @@ class HubSpot:
             rows |= {str(row.get("id")): row for row in answer.get("results") or ()}
         return [_record(kind, rows[one]) for one in ids if one in rows and not rows[one].get("archived")]
 
-    async def _stages(self, stage: str = "") -> Mapping[str, Mapping[str, Any]]:
-        """Give the stages and pipelines of deals by id, read anew where a stage is not known or after a while."""
-        if stage not in self._known or self._clock() > self._known_until:
+    async def _stage(self, pipeline: str, stage: str) -> Mapping[str, Any]:
+        """Find a stage; in another pipeline where the deal's own has none of that id. Ids may come again in each."""
+        if (found := _found(await self._pipeline(pipeline), stage)) is None:
+            elsewhere = (_found(one, stage) for one in self._pipelines.values())
+            found = next((one for one in elsewhere if one), {})
+        return found
+
+    async def _pipeline(self, pipeline: str) -> Mapping[str, Any]:
+        """Find a pipeline of deals. They are read anew after a while, and where one is not known."""
+        if pipeline not in self._pipelines or self._clock() > self._until:
             answer = await self._api.send("GET", "/crm/v3/pipelines/deals")
-            pipelines = answer.get("results") or ()
-            self._known = {str(one["id"]): {"label": one.get("label")} for one in pipelines}
-            for one in (stage for pipeline in pipelines for stage in pipeline.get("stages") or ()):
-                self._known[str(one["id"])] = {"label": one.get("label"), **(one.get("metadata") or {})}
-            self._known_until = self._clock() + REMEMBER_S
-        return self._known
+            self._pipelines = {str(one["id"]): one for one in answer.get("results") or ()}
+            self._until = self._clock() + REMEMBER_S
+        return self._pipelines.get(pipeline, {})
 
     async def _searched(self, kind: str, moment: datetime) -> AsyncIterator[Mapping[str, Any]]:
         after: str | None = None
@@ -275,6 +290,10 @@ def _record(kind: str, row: Mapping[str, Any]) -> Record:
     values = {**(row.get("properties") or {}), "stages": [one.get("value") for one in history]}
     links = {name: _ids(held) for name, held in (row.get("associations") or {}).items()}
     return Record(kind, str(row.get("id")), values, links)
+
+
+def _found(pipeline: Mapping[str, Any], stage: str) -> Mapping[str, Any] | None:
+    return next((one for one in pipeline.get("stages") or () if str(one.get("id")) == stage), None)
 
 
 def _ids(held: Any) -> Sequence[str]:

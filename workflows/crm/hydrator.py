@@ -1,6 +1,6 @@
 """From "a record has changed" to a canonical event: read it, decide what it means, read what belongs to it."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -8,8 +8,9 @@ from typing import Any
 from worker.errors import Ignored, NeedsOperator
 from worker.events import Event
 from worker.run import Guard
+from workflows.crm.api import CrmDenied, CrmRefused
 from workflows.crm.mapping import Mapper
-from workflows.crm.records import Crm, Outcome, Record
+from workflows.crm.records import Crm, Outcome, Record, found_changed
 from workflows.crm.rules import first_match, ruled_fields
 from workflows.crm.since import refuse_history
 from workflows.policy.sources import Source
@@ -22,13 +23,16 @@ class CrmHydrator:
     """Completes one CRM's events.
 
     Args:
+        system: the CRM's word in events ("hubspot").
         crm: its client.
         policy: what the MSP has decided about it.
         first_start: facts from before count as history, unless the policy says otherwise; None: none do.
     """
 
-    def __init__(self, crm: Crm, policy: Source, *, first_start: datetime | None = None) -> None:
+    def __init__(self, system: str, crm: Crm, policy: Source, *, first_start: datetime | None = None) -> None:
+        self._system = system
         self._crm = crm
+        self._account: str | None = None
         self._policy = policy
         self._first_start = first_start
         self._mapper = Mapper(crm.fields, policy.fields, crm.words)
@@ -45,18 +49,18 @@ class CrmHydrator:
         kind, change = event.type.partition(".")[2], event.data.get("change")
         if change == "deleted":
             raise Ignored(f"{self._crm.name}'s {kind} was deleted: what stands in HaloPSA stays")
-        if kind not in self._crm.kinds:
-            raise Ignored(f"{self._crm.name}'s records of the kind {kind!r} start nothing")
+        identity = str(event.data.get("merged_into") or event.data.get("id") or "")
+        if kind not in self._crm.kinds or not identity:
+            raise Ignored(f"{self._crm.name}'s {kind} {identity}: such a record starts nothing")
         refuse_history(event, None, self._policy.since, self._first_start)
-        survivor = str(event.data.get("merged_into") or "")
-        record = await self._crm.read(kind, survivor or str(event.data.get("id") or ""), self._wanted)
+        record = await self._crm.read(kind, identity, self._wanted)
         if record is None:
             raise Ignored(f"{self._crm.name}'s {kind} is gone: it was deleted before it could be read")
         if kind != self._crm.words.deal:
-            return await self._other(event, record, merged=change == "merged")
+            return await self._accounted(await self._other(event, record, merged=change == "merged"))
         if change == "merged":
             raise Ignored("merged deals win nothing by that; the next change of the one that is left counts")
-        return await self._deal(event, record)
+        return await self._accounted(await self._deal(event, record))
 
     async def changed_since(self, moment: datetime) -> AsyncIterator[Event]:
         """Search the CRM for records that have changed and may mean something.
@@ -65,13 +69,13 @@ class CrmHydrator:
             moment: from when on (UTC).
 
         Raises:
-            NeedsOperator: this CRM is not asked, or refuses.
+            NeedsOperator: the CRM refuses.
             RetryLater: it cannot be asked now.
         """
         ruled = (rule.object.casefold() for rule in self._policy.churned)
-        kinds = list(dict.fromkeys([self._crm.words.deal, *ruled]))
-        async for event in self._crm.changed_since(moment, kinds):
-            yield event
+        for kind in dict.fromkeys([self._crm.words.deal, *ruled]):
+            async for identity, changed in self._crm.changed_since(moment, kind):
+                yield found_changed(self._system, await self._own_account(), kind, identity, changed)
 
     async def note_on_deal(self, event: Event, text: str, guard: Guard) -> bool:
         """Write a note on the deal of a canonical event, once.
@@ -107,7 +111,7 @@ class CrmHydrator:
         client = await self._client(deal)
         owner = await self._owner(deal)
         contacts = await self._crm.contacts_of(deal, self._wanted)
-        lines = await self._crm.lines_of(deal, self._wanted)
+        lines = await self._lines(deal)
         mapped = self._mapper.deal(deal, lines, client, owner)
         if pipeline := await self._crm.label(deal, self._crm.words.pipeline):
             mapped["pipeline"] = pipeline
@@ -155,6 +159,28 @@ class CrmHydrator:
                 mend=f"add the {self._crm.words.client} in {self._crm.name}, then replay the event.",
             )
         return client
+
+    async def _lines(self, deal: Record) -> Sequence[Record]:
+        try:
+            return await self._crm.lines_of(deal, self._wanted)
+        except CrmDenied:
+            # Nothing hangs on line items, and the other permissions do not include them.
+            return []
+
+    async def _accounted(self, event: Event) -> Event:
+        """Say whose record it is where the sender did not: one deal is one fact, whichever way it is told."""
+        if event.account or not (account := await self._own_account()):
+            return event
+        source = {**event.payload["source"], "account": account}
+        return replace(event, payload={**event.payload, "source": source})
+
+    async def _own_account(self) -> str:
+        if self._account is None:
+            try:
+                self._account = await self._crm.account()
+            except CrmRefused:
+                self._account = ""
+        return self._account
 
     async def _owner(self, deal: Record) -> Record:
         return Record(self._crm.words.owner, "", await self._crm.owner_of(deal))

@@ -1,5 +1,6 @@
 """From a CRM's records to the data of canonical events, by a table."""
 
+import html
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -31,6 +32,11 @@ def text(value: Any) -> str | None:
             return ";".join(one for one in map(text, value) if one) or None
         case _:
             return None
+
+
+def as_html(plain: str) -> str:
+    """Write text as HTML, which notes of some CRMs are."""
+    return html.escape(plain, quote=False).replace("\n", "<br>")
 
 
 def number(value: Any) -> float | None:

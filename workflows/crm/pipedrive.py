@@ -13,8 +13,8 @@ import httpx
 from worker.events import Event
 from worker.run import Guard
 from workflows.crm.api import Api, RecordGone
-from workflows.crm.mapping import at, moment_of, text
-from workflows.crm.records import Fields, Outcome, Record, Wanted, Words, found_changed
+from workflows.crm.mapping import as_html, at, moment_of, text
+from workflows.crm.records import Fields, Outcome, Record, Wanted, Words
 from workflows.crm.sign_in import FixedToken
 
 URL: Final = "https://{domain}.pipedrive.com"
@@ -138,16 +138,16 @@ class Pipedrive:
         previous = event.data.get("previous") or {}
         return not previous or name in previous or "." in name or len(name) == CUSTOM_KEY_LENGTH
 
-    async def changed_since(self, moment: datetime, kinds: Sequence[str]) -> AsyncIterator[Event]:
+    async def account(self) -> str:
+        """Give the company's id."""
+        return text((await self._one("/v1/users/me") or {}).get("company_id")) or ""
+
+    async def changed_since(self, moment: datetime, kind: str) -> AsyncIterator[tuple[str, datetime]]:
         """List by ``updated_since``."""
-        me = await self._one("/v1/users/me") or {}
-        account = text(me.get("company_id")) or ""
         since = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        for kind in kinds:
-            params = {"updated_since": since, "sort_by": "update_time", "limit": str(PAGE)}
-            async for row in self._pages(f"/api/v2/{PATHS[kind]}", params):
-                changed = moment_of(row.get("update_time")) or moment
-                yield found_changed("pipedrive", account, kind, str(row["id"]), changed)
+        params = {"updated_since": since, "sort_by": "update_time", "limit": str(PAGE)}
+        async for row in self._pages(f"/api/v2/{PATHS[kind]}", params):
+            yield str(row["id"]), moment_of(row.get("update_time")) or moment
 
     async def note(self, deal_id: str, mark: str, body: str, guard: Guard) -> bool:
         """Write a note, unless the deal has one with the mark."""
@@ -155,9 +155,9 @@ class Pipedrive:
             return False
         params = {"deal_id": deal_id, "limit": str(PAGE), "sort": "add_time DESC"}
         known = (await self._api.send("GET", "/v1/notes", params=params)).get("data") or ()
-        if any(mark in str(note.get("content")) for note in known):
+        if any(as_html(mark) in str(note.get("content")) for note in known):
             return False
-        note = {"deal_id": int(deal_id), "content": body.replace("\n", "<br>")}
+        note = {"deal_id": int(deal_id), "content": as_html(body)}
         await self._api.send("POST", "/v1/notes", guard=guard, json=note)
         return True
 

@@ -124,18 +124,19 @@ class Crm(Labelled, Protocol):
         """Whether a field may be among those whose change was told."""
         ...
 
-    def changed_since(self, moment: datetime, kinds: Sequence[str]) -> AsyncIterator[Event]:
+    async def account(self) -> str:
+        """Say whose records they are (a portal, an organisation) as webhooks do; empty where they do not."""
+        ...
+
+    def changed_since(self, moment: datetime, kind: str) -> AsyncIterator[tuple[str, datetime]]:
         """Search for records that have changed.
 
         Args:
             moment: from when on (UTC).
-            kinds: of records, in the CRM's words.
+            kind: of records, in the CRM's word.
 
         Yields:
-            Events as its webhooks make them, without what has changed.
-
-        Raises:
-            NeedsOperator: this CRM is not asked.
+            Ids and times of the last change.
         """
         ...
 

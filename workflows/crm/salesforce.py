@@ -14,7 +14,7 @@ from worker.events import Event
 from worker.run import Guard
 from workflows.crm.api import Api
 from workflows.crm.mapping import at, moment_of, yes
-from workflows.crm.records import Fields, Outcome, Record, Wanted, Words, found_changed
+from workflows.crm.records import Fields, Outcome, Record, Wanted, Words
 from workflows.crm.sign_in import FetchedToken
 
 ID: Final = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
@@ -50,6 +50,7 @@ FIELDS: Final[Fields] = {
     "site.postcode": ("account.BillingPostalCode",),
     "site.country": ("account.BillingCountry",),
     "site.phone": ("account.Phone",),
+    "contact.name": ("contact.Name",),
     "contact.first_name": ("contact.FirstName",),
     "contact.last_name": ("contact.LastName",),
     "contact.email": ("contact.Email",),
@@ -125,14 +126,18 @@ class Salesforce:
         if record.object == "account":
             return record
         account = record.values.get("Account")
-        return Record("account", str(account["Id"]), account) if isinstance(account, Mapping) else None
+        if not isinstance(account, Mapping):
+            return None
+        return Record("account", str(account.get("Id") or record.values.get("AccountId")), account)
 
     async def contacts_of(self, deal: Record, wanted: Wanted) -> Sequence[Record]:
         """Give the contacts that have a role in the opportunity, the primary one first; they came with it."""
         del wanted
         roles = at(deal.values, "OpportunityContactRoles.records") or []
-        people = [role["Contact"] for role in sorted(roles, key=lambda role: not yes(role.get("IsPrimary")))]
-        return list({str(one["Id"]): Record("contact", str(one["Id"]), one) for one in people}.values())
+        people = [role.get("Contact") or {} for role in sorted(roles, key=lambda role: not yes(role.get("IsPrimary")))]
+        # A contact may have several roles.
+        found = {str(one.get("Id") or one.get("Email")): one for one in people if one}
+        return [Record("contact", str(one.get("Id") or ""), one) for one in found.values()]
 
     async def owner_of(self, deal: Record) -> Mapping[str, Any]:
         """Give the owner, who came with the opportunity."""
@@ -157,15 +162,17 @@ class Salesforce:
         del event, name
         return True
 
-    async def changed_since(self, moment: datetime, kinds: Sequence[str]) -> AsyncIterator[Event]:
+    async def account(self) -> str:
+        """Give the organisation's id."""
+        rows = await self._query("SELECT Id FROM Organization")
+        return str(rows[0]["Id"]) if rows else ""
+
+    async def changed_since(self, moment: datetime, kind: str) -> AsyncIterator[tuple[str, datetime]]:
         """Query by ``LastModifiedDate``."""
-        account = str((await self._query("SELECT Id FROM Organization"))[0]["Id"])
         since = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        for kind in kinds:
-            condition = f"LastModifiedDate>={since} ORDER BY LastModifiedDate"
-            for row in await self._query(_select(["Id", "LastModifiedDate"], OBJECTS[kind], condition)):
-                changed = moment_of(row.get("LastModifiedDate")) or moment
-                yield found_changed("salesforce", account, kind, str(row["Id"]), changed)
+        condition = f"LastModifiedDate>={since} ORDER BY LastModifiedDate"
+        for row in await self._query(_select(["Id", "LastModifiedDate"], OBJECTS[kind], condition)):
+            yield str(row["Id"]), moment_of(row.get("LastModifiedDate")) or moment
 
     async def note(self, deal_id: str, mark: str, body: str, guard: Guard) -> bool:
         """Write a completed task with the mark as its subject, unless the opportunity has one."""
@@ -192,7 +199,8 @@ class Salesforce:
         answer = await self._api.send("GET", f"{self._data}/{command}", params={"q": soql})
         rows = list(answer.get("records") or ())
         while following := answer.get("nextRecordsUrl"):
-            answer = await self._api.send("GET", following)
+            # The path alone, so that the token goes nowhere else.
+            answer = await self._api.send("GET", httpx.URL(following).path)
             rows += answer.get("records") or ()
         return rows
 

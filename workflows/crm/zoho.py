@@ -15,7 +15,7 @@ from worker.events import Event
 from worker.run import Guard
 from workflows.crm.api import Api, RecordGone
 from workflows.crm.mapping import at, moment_of, text
-from workflows.crm.records import Fields, Outcome, Record, Wanted, Words, found_changed
+from workflows.crm.records import Fields, Outcome, Record, Wanted, Words
 from workflows.crm.sign_in import FetchedToken
 
 URL, ACCOUNTS_URL = "https://www.zohoapis.com", "https://accounts.zoho.com"
@@ -41,6 +41,7 @@ FIELDS: Final[Fields] = {
     "site.postcode": ("account.Billing_Code",),
     "site.country": ("account.Billing_Country",),
     "site.phone": ("account.Phone",),
+    "contact.name": ("contact.Full_Name",),
     "contact.first_name": ("contact.First_Name",),
     "contact.last_name": ("contact.Last_Name",),
     "contact.email": ("contact.Email",),
@@ -142,20 +143,21 @@ class Zoho:
         names = set(_names(event.data.get("fields")))
         return not names or name.partition(".")[0] in names
 
-    async def changed_since(self, moment: datetime, kinds: Sequence[str]) -> AsyncIterator[Event]:
+    async def account(self) -> str:
+        """Give nothing: Zoho's notifications name no organisation."""
+        return ""
+
+    async def changed_since(self, moment: datetime, kind: str) -> AsyncIterator[tuple[str, datetime]]:
         """List with ``If-Modified-Since``."""
         since = {"If-Modified-Since": moment.astimezone(UTC).isoformat(timespec="seconds")}
-        for kind in kinds:
-            page = 1
-            while True:
-                params = {"fields": "Modified_Time", "per_page": str(PAGE), "page": str(page)}
-                answer = await self._api.send("GET", f"{self._data}/{MODULES[kind]}", params=params, headers=since)
-                for row in (answer or {}).get("data") or ():
-                    changed = moment_of(row.get("Modified_Time")) or moment
-                    yield found_changed("zoho", "", kind, str(row["id"]), changed)
-                if not at(answer, "info.more_records"):
-                    break
-                page += 1
+        page, more = 0, True
+        while more:
+            page += 1
+            params = {"fields": "Modified_Time", "per_page": str(PAGE), "page": str(page)}
+            answer = await self._api.send("GET", f"{self._data}/{MODULES[kind]}", params=params, headers=since)
+            for row in (answer or {}).get("data") or ():
+                yield str(row["id"]), moment_of(row.get("Modified_Time")) or moment
+            more = bool(at(answer, "info.more_records"))
 
     async def note(self, deal_id: str, mark: str, body: str, guard: Guard) -> bool:
         """Write a note with the mark as its title, unless the deal has one."""

@@ -109,6 +109,8 @@ class LookAlike:
                 continue
             if not way.open and not self._proven(crms, headers):
                 return json_answer(401, self._refused("The token is not valid"))
+            if f"{scope['method']} {scope['path']}" in getattr(crms.faults, self._system).forbid:
+                return json_answer(403, self._refused("This token hasn't been granted all required scopes"))
             query = dict(parse_qsl(scope["query_string"].decode(), keep_blank_values=True))
             call = CrmCall(crms, found.groupdict(), query, headers, _read(body, headers))
             try:

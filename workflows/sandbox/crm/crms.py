@@ -53,6 +53,7 @@ class CrmFaults(BaseModel):
         retry_after: seconds that a 429 says to wait; None for no word of it.
         fail_nth: numbers of requests that get a 502 in HTML.
         refuse_token: the token does not count.
+        forbid: requests that the token does not allow: ``GET /hubspot/crm/v3/owners/1``.
         lose_writes: writes are done, and their answers are lost.
     """
 
@@ -62,6 +63,7 @@ class CrmFaults(BaseModel):
     retry_after: int | None = None
     fail_nth: frozenset[int] = frozenset()
     refuse_token: bool = False
+    forbid: frozenset[str] = frozenset()
     lose_writes: bool = False
 
 

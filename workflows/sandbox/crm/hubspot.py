@@ -51,7 +51,8 @@ def _read(call: CrmCall) -> Any:
     kind, wanted = call.places["kind"], call.query.get("properties", "").split(",")
     row = required(call.crms.row(f"hubspot.{kind}", _id(call)))
     answer = _shown(row, wanted)
-    if named := call.query.get("associations"):
+    named = call.query.get("associations")
+    if named and not row.get("hidden_associations"):
         linked = {to: _linked(kind, row, to) for to in named.split(",")}
         answer["associations"] = {to: {"results": held} for to, held in linked.items() if held}
     if history := call.query.get("propertiesWithHistory"):
