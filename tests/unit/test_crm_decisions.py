@@ -128,7 +128,60 @@ async def test_a_lost_renewal_is_a_churn_where_the_policy_says_so(world: CrmWorl
     event = await world.hydrate(told("hubspot"), CHURNED_DEAL)
 
     assert event.type == "client.churned"
-    assert event.data == {"client": {"id": CLIENT_IDS["hubspot"], "name": "Acme Corporation"}, "reason": "too dear"}
+    assert event.data == {
+        "client": {"id": CLIENT_IDS["hubspot"], "name": "Acme Corporation"},
+        "reason": "too dear",
+        "effective_at": STARTED.isoformat(),
+    }
+
+
+async def test_a_churn_is_dated_by_when_the_field_got_its_value(world: CrmWorld) -> None:
+    world.crms.plant("hubspot.properties.companies", LIFECYCLE)
+    world.change("hubspot.companies", CLIENT_IDS["hubspot"], lifecyclestage="87654321")
+    entries = [("87654321", "2026-11-20"), ("87654321", "2026-11-19"), ("customer", "2024-01-01")]
+    history = [{"value": value, "timestamp": f"{day}T00:00:00.000Z"} for value, day in entries]
+    world.crms.tables["hubspot.companies"][CLIENT_IDS["hubspot"]]["history"] = {"lifecyclestage": history}
+    event = told("hubspot", "company", CLIENT_IDS["hubspot"], values={"lifecyclestage": "87654321"})
+
+    churned = await world.hydrate(event, Source(churned=(FORMER,)))
+    assert churned.data["effective_at"] == "2026-11-19T00:00:00+00:00"
+
+    with pytest.raises(Ignored, match="history"):
+        await world.hydrate(event, Source(churned=(FORMER,), since=datetime(2026, 11, 20, tzinfo=UTC)))
+
+
+@pytest.mark.parametrize(
+    ("system", "table", "values", "field", "value"),
+    [
+        ("pipedrive", "pipedrive.deals", {"status": "lost", "lost_time": "2026-11-20T09:00:00Z"}, "status", "lost"),
+        (
+            "salesforce",
+            "salesforce.Opportunity",
+            {"IsWon": False, "StageName": "Gone", "LastStageChangeDate": "2026-11-20T09:00:00.000+0000"},
+            "StageName",
+            "Gone",
+        ),
+        (
+            "dynamics",
+            "dynamics.opportunities",
+            {"statecode": 2, "actualclosedate": "2026-11-20T09:00:00Z"},
+            "statecode",
+            "2",
+        ),
+        ("zoho", "zoho.Deals", {"Stage": "Closed Lost", "stages": ["Closed Lost"]}, "Stage", "Closed Lost"),
+    ],
+)
+async def test_a_lost_deal_is_dated_by_when_it_was_lost(  # noqa: PLR0917 - a row of the table
+    world: CrmWorld, system: str, table: str, values: dict[str, Any], field: str, value: str
+) -> None:
+    world.change(table, DEAL_IDS[system], **values)
+    rule = RecordRule(object=KINDS[system], field=field, values=(value,))
+
+    event = await world.hydrate(told(system), Source(churned=(rule,)))
+
+    assert event.type == "client.churned"
+    day = "2026-11-23" if system == "zoho" else "2026-11-20"
+    assert event.data["effective_at"] == f"{day}T09:00:00+00:00"
 
 
 async def test_the_same_stage_in_another_pipeline_is_no_churn(world: CrmWorld) -> None:

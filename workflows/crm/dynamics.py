@@ -74,6 +74,7 @@ class Dynamics:
     name = "Dynamics"
     words = Words(deal="opportunity", client="account")
     kinds = SETS.keys()
+    dated = ("opportunity",)
     fields = FIELDS
 
     def __init__(
@@ -162,6 +163,10 @@ class Dynamics:
         """Whether the column changed; above 256 KB no columns are told."""
         values = event.data.get("values") or {}
         return not values or name in values
+
+    async def changed_at(self, record: Record, name: str) -> datetime | None:
+        """Give the time when an opportunity was closed."""
+        return moment_of(record.values.get("actualclosedate")) if name in {"statecode", "statuscode"} else None
 
     async def account(self) -> str:
         """Give the organisation's id."""

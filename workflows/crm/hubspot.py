@@ -3,6 +3,7 @@
 Paths, types of associations and limits: developers.hubspot.com, "CRM API" (v3) and "Associations" (v4).
 """
 
+import itertools
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -91,6 +92,7 @@ class HubSpot:
     name = "HubSpot"
     words = Words(deal="deal", client="company")
     kinds = PATHS.keys()
+    dated = PATHS.keys()
     fields = FIELDS
 
     def __init__(
@@ -186,6 +188,14 @@ class HubSpot:
         """Whether the property changed; a workflow's record and a restored one tell of none."""
         values = event.data.get("values") or {}
         return len(values) != 1 or name in values
+
+    async def changed_at(self, record: Record, name: str) -> datetime | None:
+        """Look into the property's history, the newest value first."""
+        path = f"{self._objects}/{PATHS[record.object]}/{record.id}"
+        row = await self._api.send("GET", path, params={"propertiesWithHistory": name})
+        past = at(row, f"propertiesWithHistory.{name}") or []
+        present = list(itertools.takewhile(lambda one: one.get("value") == past[0].get("value"), past))
+        return moment_of(present[-1].get("timestamp")) if present else None
 
     async def account(self) -> str:
         """Give the portal's id."""

@@ -13,7 +13,7 @@ from workflows.crm.mapping import Mapper
 from workflows.crm.records import Crm, Outcome, Record, found_changed
 from workflows.crm.rules import first_match, ruled_fields
 from workflows.crm.since import refuse_history
-from workflows.policy.sources import Source
+from workflows.policy.sources import RecordRule, Source
 
 TOLD = "told"
 """Where a canonical event keeps what was told, so that it can be read again."""
@@ -72,7 +72,7 @@ class CrmHydrator:
             NeedsOperator: the CRM refuses.
             RetryLater: it cannot be asked now.
         """
-        ruled = (rule.object.casefold() for rule in self._policy.churned)
+        ruled = (rule.object.casefold() for rule in self._policy.churned if rule.object.casefold() in self._crm.dated)
         for kind in dict.fromkeys([self._crm.words.deal, *ruled]):
             async for identity, changed in self._crm.changed_since(moment, kind):
                 yield found_changed(self._system, await self._own_account(), kind, identity, changed)
@@ -101,8 +101,8 @@ class CrmHydrator:
         if won:
             refuse_history(event, outcome.at, self._policy.since, self._first_start)
             return await self._won(event, deal, outcome)
-        if await first_match(self._policy.churned, deal, self._crm):
-            return await self._churned(event, deal)
+        if rule := await first_match(self._policy.churned, deal, self._crm):
+            return await self._churned(event, deal, rule)
         if outcome.won_before:
             return await self._reopened(event, deal)
         raise Ignored("the deal is not won")
@@ -135,7 +135,7 @@ class CrmHydrator:
     async def _other(self, event: Event, record: Record, *, merged: bool) -> Event:
         rule = await first_match(self._policy.churned, record, self._crm)
         if rule and not merged and self._crm.told(event, rule.field):
-            return await self._churned(event, record)
+            return await self._churned(event, record, rule)
         if record.object != self._crm.words.client:
             raise Ignored(f"no rule of the policy says that this {record.object} means a churn")
         kept = [name for name in self._wanted[record.object] if self._mapper.is_of_client(name)]
@@ -145,11 +145,18 @@ class CrmHydrator:
         more = {"merged_ids": merged_ids} if merged_ids else {}
         return canonical(event, "client.updated", {"client": self._mapper.client(record) | more})
 
-    async def _churned(self, event: Event, record: Record) -> Event:
+    async def _churned(self, event: Event, record: Record, rule: RecordRule) -> Event:
+        since = await self._crm.changed_at(record, rule.field)
+        if since:
+            refuse_history(replace(event, occurred_at=since), None, self._policy.since, self._first_start)
         client = await self._client(record)
         known = self._mapper.client(client)
         named = {name: known[name] for name in ("id", "name") if name in known}
-        return canonical(event, "client.churned", {"client": named, **self._mapper.event(record, client)})
+        more = self._mapper.event(record, client)
+        if since and "last_service_day" not in more:
+            # The same churn whenever it is read, however often the record changes afterwards.
+            more["effective_at"] = since.isoformat()
+        return canonical(event, "client.churned", {"client": named, **more})
 
     async def _client(self, record: Record) -> Record:
         client = await self._crm.client_of(record, self._wanted)

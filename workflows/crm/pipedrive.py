@@ -70,6 +70,7 @@ class Pipedrive:
         deal="deal", client="organization", contact="person", owner="user", line="product", pipeline="pipeline_id"
     )
     kinds = PATHS.keys()
+    dated = ("deal",)
     fields = FIELDS
 
     def __init__(
@@ -137,6 +138,10 @@ class Pipedrive:
         """Whether the field changed; of custom fields and addresses the event does not say so."""
         previous = event.data.get("previous") or {}
         return not previous or name in previous or "." in name or len(name) == CUSTOM_KEY_LENGTH
+
+    async def changed_at(self, record: Record, name: str) -> datetime | None:
+        """Give the time when a deal was lost."""
+        return moment_of(record.values.get("lost_time")) if (record.object, name) == ("deal", "status") else None
 
     async def account(self) -> str:
         """Give the company's id."""

@@ -80,11 +80,13 @@ class Crm(Labelled, Protocol):
     Attributes:
         name: the CRM's, for people.
         kinds: the kinds of records that it reads.
+        dated: those of which it keeps since when a field has its value, so that they can be asked for what was missed.
         fields: the usual mapping.
     """
 
     name: str
     kinds: Collection[str]
+    dated: Collection[str]
     fields: Fields
 
     async def read(self, kind: str, record_id: str, wanted: Wanted) -> Record | None:
@@ -122,6 +124,10 @@ class Crm(Labelled, Protocol):
 
     def told(self, event: Event, name: str) -> bool:
         """Whether a field may be among those whose change was told."""
+        ...
+
+    async def changed_at(self, record: Record, name: str) -> datetime | None:
+        """Say since when a field has its present value (UTC); None where the CRM does not keep that."""
         ...
 
     async def account(self) -> str:

@@ -75,6 +75,7 @@ class Salesforce:
     name = "Salesforce"
     words = Words(deal="opportunity", client="account", pipeline="RecordType.Name")
     kinds = OBJECTS.keys()
+    dated = ("opportunity", "contract")
     fields = FIELDS
 
     def __init__(
@@ -161,6 +162,10 @@ class Salesforce:
         """Messages hold fields, not changes: any may have changed."""
         del event, name
         return True
+
+    async def changed_at(self, record: Record, name: str) -> datetime | None:
+        """Give the time when an opportunity came into its stage; a contract has its end."""
+        return moment_of(record.values.get("LastStageChangeDate")) if name == "StageName" else None
 
     async def account(self) -> str:
         """Give the organisation's id."""

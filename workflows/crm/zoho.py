@@ -68,6 +68,7 @@ class Zoho:
     name = "Zoho"
     words = Words(deal="deal", client="account", pipeline="Pipeline")
     kinds = MODULES.keys()
+    dated = ("deal",)
     fields = FIELDS
 
     def __init__(
@@ -106,8 +107,7 @@ class Zoho:
         types = await self._forecast_types(deal)
         if _type(types, deal.values.get("Stage")) == WON:
             return Outcome(won=True, at=moment_of(deal.values.get("Closing_Date")))
-        path, params = f"{self._data}/Deals/{deal.id}/Stage_History", {"fields": "Stage,Modified_Time"}
-        history = await self._rows(path, params)
+        history = await self._stage_history(deal)
         return Outcome(won=False, won_before=any(_type(types, row.get("Stage")) == WON for row in history))
 
     async def client_of(self, record: Record, wanted: Wanted) -> Record | None:
@@ -143,6 +143,13 @@ class Zoho:
         names = set(_names(event.data.get("fields")))
         return not names or name.partition(".")[0] in names
 
+    async def changed_at(self, record: Record, name: str) -> datetime | None:
+        """Look into a deal's stage history, the newest first."""
+        if (record.object, name) != ("deal", "Stage"):
+            return None
+        history = await self._stage_history(record)
+        return moment_of(history[0].get("Modified_Time")) if history else None
+
     async def account(self) -> str:
         """Give nothing: Zoho's notifications name no organisation."""
         return ""
@@ -171,6 +178,9 @@ class Zoho:
     async def aclose(self) -> None:
         """Close the connections."""
         await self._api.aclose()
+
+    async def _stage_history(self, deal: Record) -> list[Mapping[str, Any]]:
+        return await self._rows(f"{self._data}/Deals/{deal.id}/Stage_History", {"fields": "Stage,Modified_Time"})
 
     async def _rows(self, path: str, params: Mapping[str, str]) -> list[Mapping[str, Any]]:
         try:

@@ -57,8 +57,14 @@ def _read(call: CrmCall) -> Any:
         answer["associations"] = {to: {"results": held} for to, held in linked.items() if held}
     if history := call.query.get("propertiesWithHistory"):
         past = row.get("history", {}).get(history, [row["properties"].get(history)])
-        answer["propertiesWithHistory"] = {history: [{"value": value, "sourceType": "CRM_UI"} for value in past]}
+        answer["propertiesWithHistory"] = {history: [_past(entry) for entry in past]}
     return answer
+
+
+def _past(entry: Any) -> Row:
+    """One entry of a property's history, planted as the value alone or with its time."""
+    held = entry if isinstance(entry, dict) else {"value": entry, "timestamp": "2026-11-23T09:00:00.000Z"}
+    return {"sourceType": "CRM_UI", **held}
 
 
 def _shown(row: Row, wanted: list[str]) -> Row:

@@ -45,7 +45,8 @@ def _list(call: CrmCall) -> Any:
 
 def _stage_history(call: CrmCall) -> Any:
     row: Row = required(call.crms.row("zoho.Deals", call.places["id"]))
-    return {"data": [{"Stage": stage} for stage in row.get("stages", [row.get("Stage")])]}
+    stages = row.get("stages", [row.get("Stage")])
+    return {"data": [{"Stage": stage, "Modified_Time": "2026-11-23T09:00:00+00:00"} for stage in stages]}
 
 
 def _notes(call: CrmCall) -> Any:
