@@ -12,6 +12,7 @@ from worker import metrics
 from worker.errors import Ignored, NeedsOperator, RetryLater
 from worker.events import Event
 from worker.journal import Journal, NewRun, Receipt
+from worker.journal.gathering import Gathering
 from worker.journal.reading import Reader
 from worker.journal.records import read_event
 from worker.run import Workflow
@@ -46,6 +47,7 @@ class Inbox:
         check: Check | None = None,
     ) -> None:
         self._journal = journal
+        self._gathering = Gathering(journal)
         self._reader = reader
         self._workflows = workflows
         self._hydrate = hydrate
@@ -59,7 +61,7 @@ class Inbox:
         """
         if self._check is not None:
             await self._check()
-        return await self._journal.ingest(events)
+        return await self._gathering.ingest(events)
 
     async def route(self, event_id: str) -> list[str]:
         """Send a stored event on; returns the ids of the runs it started, now or earlier.

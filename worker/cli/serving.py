@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 from typing import Annotated
 
 import typer
@@ -70,16 +71,23 @@ async def _up(found: Settings) -> None:
         url = await stack.enter_async_context(valkey(found))
         await stack.enter_async_context(worker_process(found, url))
         await stack.enter_async_context(web_process(found, url, listener))
-        await stopping.wait()
+        await _serve_until(stopping)
 
 
 async def _web(found: Settings, url: str) -> None:
     stopping = stop_on_signals()
     async with web_process(found, url, bind(found.web_bind, "PARHELION_WEB_BIND")):
-        await stopping.wait()
+        await _serve_until(stopping)
 
 
 async def _worker(found: Settings, url: str) -> None:
     stopping = stop_on_signals()
     async with worker_process(found, url):
-        await stopping.wait()
+        await _serve_until(stopping)
+
+
+async def _serve_until(stopping: asyncio.Event) -> None:
+    # What is loaded by now stays. Python would look through it for garbage twice a second under load, 50 ms each time.
+    gc.collect()
+    gc.freeze()
+    await stopping.wait()

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from itertools import chain, islice
 from types import MappingProxyType
 from typing import Final
 
@@ -97,17 +98,18 @@ class Journal:
         self.lease_ms = lease_ms
 
     async def ingest(self, events: Sequence[Event]) -> Receipt:
-        """Store events, each once, and ring for each; all or nothing."""
+        """Store a delivery's events, each once, and ring for each; all or nothing."""
+        return (await self.ingest_all([events]))[0]
+
+    async def ingest_all(self, deliveries: Sequence[Sequence[Event]]) -> list[Receipt]:
+        """Store the events of several deliveries in one go, all or nothing; returns a receipt for each delivery."""
         argv: list[str | int] = []
-        for event in events:
+        for event in chain.from_iterable(deliveries):
             body = event.dump()
             digest = hashlib.sha256(body.encode()).hexdigest()
             argv += [event.id, digest, event.source, event.type, _ms(event.occurred_at), pack_body(body)]
-        answers = await self._scripts.call("ingest", *argv)
-        return Receipt(
-            accepted=[stored_as for new, stored_as in answers if new],
-            duplicates=[stored_as for new, stored_as in answers if not new],
-        )
+        answers = iter(await self._scripts.call("ingest", *argv))
+        return [_receipt(list(islice(answers, len(events)))) for events in deliveries]
 
     async def route(
         self, event_id: str, runs: Sequence[NewRun], *, names: Sequence[str] = (), body: str = "", reason: str = ""
@@ -268,6 +270,10 @@ class Journal:
     async def sweep(self, worker: str, *, limit: int = 200, again_ms: int = 5000) -> int:
         """Ring again for what is due and quiet, and show that `worker` lives; returns the number of rings."""
         return int(await self._scripts.call("sweep", limit, again_ms, worker))
+
+
+def _receipt(answers: Sequence[tuple[int, str]]) -> Receipt:
+    return Receipt([name for new, name in answers if new], [name for new, name in answers if not new])
 
 
 def _owned(answer: str) -> str:
