@@ -13,7 +13,7 @@ COMPILE := UV_CUSTOM_COMPILE_COMMAND='make lock' $(UV) pip compile --quiet --uni
 # A finished environment notes where it was made. One that was interrupted, moved, or has lost its Python is made anew.
 STALE := $(shell test "$$(cat .venv/locked 2>/dev/null)" = "$$(pwd)" && $(BIN)/python -c '' 2>/dev/null || echo stale)
 
-.PHONY: help setup setup-dev run test chaos check format bench lock stale
+.PHONY: help setup setup-dev run test chaos check format bench load lock stale
 .NOTPARALLEL:
 
 help: ## list these targets
@@ -46,6 +46,9 @@ format: setup-dev ## format the code and mend what ruff can mend
 
 bench: setup-dev ## measure onboardings per second and latencies
 	@$(BIN)/python tests/bench/onboarding.py
+
+load: setup-dev ## measure deliveries per second, the wait for a 202, and memory (about a minute)
+	@$(BIN)/python tests/bench/intake.py
 
 lock: ## write the lock files from pyproject.toml (needs uv; delete them first to raise versions)
 	@$(COMPILE) --group build --output-file requirements.lock
