@@ -133,6 +133,10 @@ _REFERENCE: dict[str, list[Record]] = {
     ],
     "SLA": [{"id": 2, "name": "Standard"}, {"id": 3, "name": "Premium"}],
     "AssetType": [{"id": 130, "name": "Monitor"}, {"id": 131, "name": "Laptop"}, {"id": 132, "name": "Server"}],
+    "Currency": [
+        {"id": 1, "name": "Pound sterling", "code": "GBP", "symbol": "£"},
+        {"id": 2, "name": "US dollar", "code": "USD", "symbol": "$"},
+    ],
     "TopLevel": [{"id": 1, "name": "Customers"}, {"id": 2, "name": "Internal"}],
     "FieldInfo": [
         {"id": 201, "name": "CFCrmId", "label": "CRM id", "typeid": CLIENT_FIELDS},
