@@ -53,7 +53,9 @@ class World:
         self.tenant = tenant
         hydrator = HaloHydrator(tenant.connection.for_run(Reading()), policy)
         self.hydration = Hydration({"halopsa": hydrator})
-        self.client = tenant.sandbox.plant("Client", tenant.keyed("C-77", name="Acme Corporation"))
+        self.client = tenant.sandbox.plant(
+            "Client", tenant.keyed("C-77", name="Acme Corporation", website="https://acme.example.com")
+        )
 
     async def hydrate(self, kind: str, record: int, **data: Any) -> Event:
         return await self.hydration.hydrate(told(kind, record, **data))
@@ -95,7 +97,11 @@ async def test_an_opportunity_of_a_client_names_it_by_its_key(world: World) -> N
 
     event = await world.hydrate("ticket", record)
 
-    assert event.data["client"] == {"id": "C-77", "name": "Acme Corporation"}
+    assert event.data["client"] == {
+        "id": "C-77",
+        "name": "Acme Corporation",
+        "website": "https://acme.example.com",
+    }
 
 
 async def test_an_open_opportunity_means_nothing(world: World) -> None:

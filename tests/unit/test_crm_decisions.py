@@ -1,5 +1,6 @@
 """What a read record means: won, reopened, churned, updated, or nothing."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -33,12 +34,16 @@ LOST: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("system", RECORDS)
-async def test_a_lost_deal_means_nothing_without_a_rule(world: CrmWorld, system: str) -> None:
+def lose(world: CrmWorld, system: str) -> None:
     table, values = LOST[system]
     world.change(table, DEAL_IDS[system], **values)
     if system == "hubspot":
         world.crms.tables[table][DEAL_IDS[system]]["history"] = {"dealstage": ["closedlost", "contractsent"]}
+
+
+@pytest.mark.parametrize("system", RECORDS)
+async def test_a_lost_deal_means_nothing_without_a_rule(world: CrmWorld, system: str) -> None:
+    lose(world, system)
 
     with pytest.raises(Ignored, match="not won"):
         await world.hydrate(told(system))
@@ -315,6 +320,12 @@ async def test_the_primary_company_counts_and_without_one_a_person_decides(world
         await world.hydrate(told("hubspot"))
 
 
+async def test_a_company_that_is_named_twice_is_one(world: CrmWorld) -> None:
+    await world.hydrate(told("hubspot"))
+
+    assert not any("associations" in request for request in world.crms.requests)
+
+
 async def test_a_company_is_found_where_the_deal_comes_without_associations(world: CrmWorld) -> None:
     deal = world.crms.tables["hubspot.deals"][DEAL_IDS["hubspot"]]
     deal["hidden_associations"] = True
@@ -390,8 +401,11 @@ async def test_a_deal_that_was_won_before_the_beginning_that_the_policy_names_is
 async def test_a_completed_event_can_be_completed_anew(world: CrmWorld, system: str) -> None:
     hydration = world.hydration()
     event = await hydration.hydrate(told(system))
-
     assert await hydration.hydrate(event) == event
+
+    lose(world, system)
+    with pytest.raises(Ignored):
+        await hydration.hydrate(replace(event, type=f"{system}.{KINDS[system]}"))
     assert event.payload["told"]["type"] == f"{system}.{KINDS[system]}"
 
 
