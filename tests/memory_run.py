@@ -26,6 +26,7 @@ class Asleep(StopRun):
 class Notebook:
     """What outlives a claim."""
 
+    run: str = "r-1"
     steps: dict[str, bytes] = field(default_factory=dict)
     intents: set[str] = field(default_factory=set)
     keys: set[str] = field(default_factory=set)
@@ -64,7 +65,7 @@ class MemoryRun:
 
     @property
     def id(self) -> str:
-        return "r-1"
+        return self._notebook.run
 
     @property
     def now(self) -> datetime:

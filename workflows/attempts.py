@@ -49,6 +49,6 @@ class Attempts:
         if self.refused:
             words = " ".join(f"{step.replace(':', ' ').capitalize()}: {why}" for step, why in self.refused.items())
             raise NeedsOperator(
-                f"HaloPSA refused {len(self.refused)} of the changes; all others are made. {words}",
-                mend="mend in HaloPSA what it says, or make these changes there; then retry the run.",
+                f"{len(self.refused)} of the changes could not be made; all others are. {words}",
+                mend="mend what it says, or make these changes by hand and skip their steps; then retry the run.",
             )

@@ -78,6 +78,11 @@ class Closed:
     skipped: list[int]
     refused: dict[OpenTicket, str]
 
+    @property
+    def left_out(self) -> set[int]:
+        """Those that stay open."""
+        return {*self.skipped, *(ticket.id for ticket in self.refused)}
+
 
 @dataclass(slots=True)
 class Work:
@@ -172,7 +177,7 @@ async def close_the_refused(run: Run, halo: Halo, tickets: Closed, closing: Clos
     """Try once more, when everything else is done, the tickets that HaloPSA did not let be closed.
 
     Returns:
-        What became of the tickets by then.
+        What became of the tickets by then; those that an operator left out are still refused.
 
     Raises:
         NeedsOperator: names those that stay open, with HaloPSA's words.
@@ -181,7 +186,7 @@ async def close_the_refused(run: Run, halo: Halo, tickets: Closed, closing: Clos
         return tickets
     refused = [ticket.id for ticket in tickets.refused]
     if await run.step("refused-tickets", close_refused, halo, list(tickets.refused), closing) is None:
-        return Closed(tickets.ids, tickets.skipped + refused, {})
+        return tickets
     return Closed(sorted(tickets.ids + refused), tickets.skipped, {})
 
 

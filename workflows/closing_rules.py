@@ -5,10 +5,10 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from workflows.ensure.ticket import field_values
 from workflows.halopsa import Halo
 from workflows.halopsa.models import Ticket
 from workflows.policy import Policy
-from workflows.policy.parts import CUSTOM_FIELD
 from workflows.resolve import chosen
 
 
@@ -18,7 +18,7 @@ class ClosingRules(BaseModel):
     Attributes:
         status_id: the status that closes.
         type_status_ids: ticket type → the status that closes its tickets, where the type has its own.
-        type_fields: ticket type → the fields that closing one needs.
+        type_fields: ticket type → the fields that closing one needs, as a ticket's update takes them.
         keep_type_ids: types of tickets that are handed over instead.
         outcome_id: the outcome of internal notes.
         closer_agent_id: who is assigned to tickets that nobody has; None: who signs in.
@@ -40,8 +40,13 @@ class ClosingRules(BaseModel):
         return not ticket.closed and ticket.status_id not in (self.status_id, *self.type_status_ids.values())
 
 
-async def closing_rules(halo: Halo, policy: Policy) -> ClosingRules:
+async def closing_rules(halo: Halo, policy: Policy, data: Mapping[str, Any] | None = None) -> ClosingRules:
     """Look up what the policy says of closing.
+
+    Args:
+        halo: HaloPSA.
+        policy: the rules.
+        data: an event's, for the places in the fields' texts; None leaves them empty.
 
     Raises:
         NeedsOperator: HaloPSA does not have what the policy names.
@@ -53,7 +58,7 @@ async def closing_rules(halo: Halo, policy: Policy) -> ClosingRules:
     return ClosingRules(
         status_id=await closed_status_id(halo, churn.closed_status),
         type_status_ids={type_id: await closed_status_id(halo, status) for type_id, status in own.items()},
-        type_fields={types[name]: _by_our_names(rules.close_fields) for name, rules in kinds.items()},
+        type_fields={types[name]: field_values(rules.close_fields, data or {}) for name, rules in kinds.items()},
         keep_type_ids=[types[name] for name in churn.keep_types],
         outcome_id=churn.note_outcome_id,
         closer_agent_id=None if agent is None else chosen(await halo.agents.find(), agent, "agent").id,
@@ -73,10 +78,3 @@ async def _type_id(halo: Halo, wanted: int | str) -> int:
     if isinstance(wanted, int) or wanted.isdecimal():
         return int(wanted)
     return chosen(await halo.ticket_types.find(), wanted, "ticket type").id
-
-
-def _by_our_names(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Put custom fields together; the others have HaloPSA's names."""
-    custom = {name: value for name, value in fields.items() if CUSTOM_FIELD.fullmatch(name)}
-    named = {name: value for name, value in fields.items() if name not in custom}
-    return named | ({"custom_fields": custom} if custom else {})

@@ -10,9 +10,9 @@ from worker.events import Event
 from worker.run import Halted, Run
 from workflows.canonical import ReopenedDeal, reopened_deal
 from workflows.end_billing import open_own_ticket
-from workflows.ensure import listed
+from workflows.ensure import ClientRef, listed
 from workflows.halopsa import Halo, HaloForbidden, HaloNotFound
-from workflows.known_client import Known, seek_known
+from workflows.known_client import seek_known
 from workflows.msp import Msp
 from workflows.report import Line, file_report
 from workflows.routes import onboarding_route
@@ -90,13 +90,13 @@ async def _ask_somebody(run: Run, msp: Msp, event: Event, question: str) -> Line
         within = timedelta(hours=msp.policy.approval_hours)
         seen = await run.approval("look", f"{question} Look what is to be done, then approve.", within=within)
         return Line(what="person", done="asked", name=seen.by, why=seen.reason)
-    opened = await run.step("task", open_own_ticket, msp.halo, task, event.data, question, run.id)
+    opened = await run.step("task", open_own_ticket, msp.halo, msp.policy, task, event.data, text=question, mark=run.id)
     if opened is None:
         return Line(what="ticket", done="skipped", why="by an operator")
     return Line(what="ticket", done="made", ids=[opened.id], why="for the owner of the deal")
 
 
-def _question(reopened: ReopenedDeal, client: Known | None, contracts: list[int]) -> str:
+def _question(reopened: ReopenedDeal, client: ClientRef | None, contracts: list[int]) -> str:
     stands = f"client {client.name} ({client.id}) stands in HaloPSA" if client else "HaloPSA shows no such client"
     return (
         f"Deal {reopened.deal.id} is open again after its onboarding; {stands}; contracts of the deal: "

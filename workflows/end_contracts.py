@@ -5,34 +5,42 @@ from datetime import date
 
 from workflows.attempts import Attempts
 from workflows.ensure import Ensured, Skippable
-from workflows.halopsa import Halo
+from workflows.halopsa import Halo, HaloForbidden, HaloNotFound
 from workflows.halopsa.models import Contract
+from workflows.restore import Change, Value
 
 
-async def end_contracts(
-    attempts: Attempts, halo: Halo, contracts: Sequence[Contract], last_day: date
-) -> tuple[list[int], list[int]]:
-    """End those contracts that would go on.
+async def contract_changes(halo: Halo, contracts: Sequence[Contract], last_day: date) -> list[Change]:
+    """Say what is to be changed so that contracts end on the last service day and do not roll on.
+
+    One that ends earlier keeps its end; one that starts later ends on its first day.
+    """
+    changes = []
+    for contract in contracts:
+        fields = _changed(await _with_rolling(halo, contract), last_day) if contract.active else {}
+        if fields:
+            changes.append(Change(what="contract", ids=[contract.id], fields=fields))
+    return changes
+
+
+async def end_contracts(attempts: Attempts, halo: Halo, changes: Sequence[Change]) -> list[int]:
+    """End contracts.
 
     Returns:
-        The ids of those that end, and of those that an operator left out.
+        The ids of those that end.
     """
-    ended, left_out = [], []
-    for contract in contracts:
-        if runs_past(contract, last_day) or may_roll(contract):
-            step = f"contract:{contract.id}"
-            if await attempts.step(step, end_contract, halo, contract, last_day):
-                ended.append(contract.id)
-            elif step in attempts.skipped:
-                left_out.append(contract.id)
-    return ended, left_out
+    return [
+        contract_id
+        for change in changes
+        for contract_id in change.ids
+        if await attempts.step(f"contract:{contract_id}", end_contract, halo, contract_id, change)
+    ]
 
 
-async def end_contract(halo: Halo, contract: Contract, last_day: date) -> Skippable:
-    """Let a contract end on the last service day, and not roll on; one that ends earlier keeps its end."""
-    end = _limit(contract, last_day) if runs_past(contract, last_day) else contract.end
-    await halo.contracts.update(contract.id, end=end, rolling=False)
-    return Ensured(id=contract.id)
+async def end_contract(halo: Halo, contract_id: int, change: Change) -> Skippable:
+    """Let a contract end."""
+    await halo.contracts.update(contract_id, **change.after)
+    return Ensured(id=contract_id)
 
 
 def runs_past(contract: Contract, last_day: date) -> bool:
@@ -45,6 +53,25 @@ def runs_past(contract: Contract, last_day: date) -> bool:
 def may_roll(contract: Contract) -> bool:
     """Whether a contract may roll on after its end: HaloPSA's listings do not always say."""
     return contract.active and contract.rolling is None and not contract.expired
+
+
+def _changed(contract: Contract, last_day: date) -> dict[str, tuple[Value, Value]]:
+    fields: dict[str, tuple[Value, Value]] = {}
+    if runs_past(contract, last_day) and contract.end != _limit(contract, last_day):
+        fields["end"] = (contract.end, _limit(contract, last_day))
+    if contract.rolling or may_roll(contract) or (fields and contract.rolling is None):
+        fields["rolling"] = (contract.rolling, False)
+    return fields
+
+
+async def _with_rolling(halo: Halo, contract: Contract) -> Contract:
+    """Read whether a contract rolls on, which HaloPSA's listings do not always say; to read one alone takes a right."""
+    if contract.rolling is not None:
+        return contract
+    try:
+        return await halo.contracts.get(contract.id)
+    except (HaloForbidden, HaloNotFound):
+        return contract
 
 
 def _limit(contract: Contract, last_day: date) -> date:

@@ -1,12 +1,14 @@
 """The client that leaves: which one it is, until when it is served, and that it becomes inactive."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from pydantic import Field
 
 from worker.errors import NotYet
 from workflows.canonical import ChurnedClient, LeavingClient
+from workflows.closing_rules import ClosingRules
 from workflows.ensure import ClientRef, Ensured, match_client
 from workflows.halopsa import Halo
 from workflows.halopsa.models import Client
@@ -20,6 +22,29 @@ class Leaving(ClientRef):
     """
 
     child_ids: list[int] = Field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """A client that leaves.
+
+    Attributes:
+        churn: what the event says.
+        client: who leaves.
+        last_day: the last service day.
+        leaves_at: when that is over (UTC); None: now.
+        rules: what closing takes in this tenant.
+        mark: tells this run's notes from all others.
+        superseded: runs that waited for another day, and were ended.
+    """
+
+    churn: ChurnedClient
+    client: Leaving
+    last_day: date
+    leaves_at: datetime | None
+    rules: ClosingRules
+    mark: str
+    superseded: Sequence[str] = ()
 
 
 async def find_client(halo: Halo, client: LeavingClient) -> Leaving:
@@ -56,6 +81,11 @@ def last_day_of(churn: ChurnedClient, now: datetime, zone: tzinfo) -> date:
         zone: where the days are meant.
     """
     return churn.last_service_day or (churn.effective_at or now).astimezone(zone).date()
+
+
+async def today_in(zone: tzinfo) -> date:
+    """Look which day it is."""
+    return datetime.now(zone).date()
 
 
 def leaves_at(churn: ChurnedClient, zone: tzinfo) -> datetime | None:

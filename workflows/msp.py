@@ -11,6 +11,7 @@ from workflows.halopsa import Halo, HaloConnection
 from workflows.halopsa.dryrun import PlannedWrite
 from workflows.policy import Policy
 from workflows.policy.file import restore_policy
+from workflows.rmm import Rmm, RmmWebhook, planned_rmm
 
 
 class Crm(Protocol):
@@ -33,16 +34,20 @@ class Msp:
         halo: its HaloPSA, guarded by the run.
         policy: its business rules, as they were when the run began.
         crm: where its deals come from; None where no CRM is connected, and in plans.
+        rmm: its RMM's webhook, guarded by the run; None where none is set.
     """
 
     halo: Halo
     policy: Policy
     crm: Crm | None = None
+    rmm: Rmm | None = None
 
 
-def msp_for_run(connection: HaloConnection, crm: Crm | None = None) -> Callable[[Run, str], Msp]:
+def msp_for_run(
+    connection: HaloConnection, crm: Crm | None = None, rmm: RmmWebhook | None = None
+) -> Callable[[Run, str], Msp]:
     """Make what gives each run its MSP, by the policy (JSON) that the run began with."""
-    return lambda run, rules: Msp(connection.for_run(run), _policy(rules), crm)
+    return lambda run, rules: Msp(connection.for_run(run), _policy(rules), crm, rmm.for_run(run) if rmm else None)
 
 
 def msp_for_plan(connection: HaloConnection, policy: Policy, guard: Guard, note: Callable[[PlannedWrite], None]) -> Msp:
@@ -54,7 +59,7 @@ def msp_for_plan(connection: HaloConnection, policy: Policy, guard: Guard, note:
         guard: stands before the reads.
         note: is told each write that would be made.
     """
-    return Msp(connection.for_plan(guard, note), policy)
+    return Msp(connection.for_plan(guard, note), policy, rmm=planned_rmm(guard, note))
 
 
 @lru_cache(maxsize=8)

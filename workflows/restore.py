@@ -6,7 +6,8 @@ It stands in notes as JSON, since HaloPSA outlives the journal.
 import html
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, Literal
+from datetime import date
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -24,6 +25,10 @@ MAX_LENGTH: Final = 8000
 MAX_IDS: Final = 500
 """Records in one change, so that each fits into a note."""
 
+What = Literal["client", "contact", "contract", "recurring invoice", "asset"]
+Value = bool | int | date | None
+"""What a field holds; None: nothing, or, before a change, that it is not known."""
+
 
 class Change(BaseModel):
     """Records that are changed alike.
@@ -31,14 +36,19 @@ class Change(BaseModel):
     Attributes:
         what: what they are.
         ids: HaloPSA's.
-        fields: our names of fields → the value before and the value after, days as in ``2026-12-31``.
+        fields: our names of fields → the value before and the value after.
     """
 
     model_config = ConfigDict(frozen=True)
 
-    what: Literal["client", "contact", "contract", "recurring invoice", "asset"]
+    what: What
     ids: list[int]
-    fields: dict[str, tuple[Any, Any]]
+    fields: dict[str, tuple[Value, Value]]
+
+    @property
+    def after(self) -> dict[str, Value]:
+        """The fields with the values after the change."""
+        return {name: after for name, (_, after) in self.fields.items()}
 
 
 class Changes(BaseModel):
@@ -64,7 +74,7 @@ async def kept_changes(halo: Halo, client_id: int) -> list[Change]:
     Raises:
         NeedsOperator: a note cannot be read any more.
     """
-    kept: dict[tuple[str, int], dict[str, tuple[Any, Any]]] = {}
+    kept: dict[tuple[What, int], dict[str, tuple[Value, Value]]] = {}
     notes = await halo.notes.find(client_id=client_id)
     for note in sorted((one for one in notes if MARK.search(one.text)), key=lambda one: one.id):
         for change in _read(note):
@@ -73,7 +83,7 @@ async def kept_changes(halo: Halo, client_id: int) -> list[Change]:
                 for name, (before, after) in change.fields.items():
                     first, last = fields.get(name, (before, before))
                     fields[name] = (first if last == before else before, after)
-    return [Change.model_validate({"what": what, "ids": [one], "fields": kept[what, one]}) for what, one in kept]
+    return [Change(what=what, ids=[one], fields=fields) for (what, one), fields in kept.items()]
 
 
 def _read(note: Note) -> list[Change]:

@@ -59,13 +59,18 @@ async def take_snapshot(halo: Halo, client_id: int, rules: ClosingRules) -> Snap
         tickets=tickets[:BATCH],
         more_tickets=len(tickets[BATCH:]),
         kept_tickets=[ticket for ticket in found if ticket.type_id in rules.keep_type_ids],
-        contracts=await halo.contracts.find(client_id=client_id),
+        contracts=[_shortened(one) for one in await halo.contracts.find(client_id=client_id)],
         recurring_invoices=await _if_allowed(halo.recurring_invoices, client_id, not_read),
         asset_ids=[asset.id for asset in await _if_allowed(halo.assets, client_id, not_read) if asset.in_use],
         contact_ids=[one.id for one in contacts if one.in_use],
         portal_access={one.id: one.portal_access for one in contacts if one.portal_access},
         not_read=not_read,
     )
+
+
+def _shortened(contract: Contract) -> Contract:
+    """Leave out what may be long: what a step keeps is limited."""
+    return contract.model_copy(update={"note": ""})
 
 
 async def _if_allowed(collection: Collection[R], client_id: int, not_read: list[str]) -> list[R]:

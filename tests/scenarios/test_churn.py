@@ -1,19 +1,29 @@
 """A client that leaves is wound down in HaloPSA."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+import time_machine
 
-from tests.memory_run import Asleep, MemoryRun, Notebook
+from tests.memory_run import STARTED, Asleep, MemoryRun, Notebook
 from tests.tenant import Tenant, event
 from worker.errors import NeedsOperator, NotYet
 from workflows.canonical import InvalidEvent
 from workflows.churn_client import Churned, churn_client
 from workflows.msp import Msp
 from workflows.policy import ChurnClient, Policy
+from workflows.restore import HEAD
 
 LEAVES = {"client": {"id": "C-77"}, "last_service_day": "2026-12-31", "reason": "moved to another provider"}
+
+
+@pytest.fixture(autouse=True)
+def time_stands_still() -> Iterator[None]:
+    """Reports bear the time."""
+    with time_machine.travel(STARTED, tick=False):
+        yield
 
 
 async def claim(tenant: Tenant, data: dict[str, Any], policy: Policy, notebook: Notebook | None = None) -> Churned:
@@ -62,9 +72,10 @@ async def test_a_churn_winds_everything_down(tenant: Tenant, client_id: int) -> 
     notes = [note["note"] for note in tenant.rows("CRMNote", client_id=client_id)]
     assert [note.splitlines()[0] for note in notes[1:]] == [
         "Leaving; last service day: 2026-12-31. moved to another provider",
+        HEAD,
         "Wound down; last service day: 2026-12-31",
     ]
-    assert f"Invoice {invoice['id']}" in notes[2]
+    assert f"recurring invoice {invoice['id']}: left: contract -, next on 2027-01-01" in notes[3]
     assert notebook.keys == {f"halo:{client_id}"}
 
 
@@ -82,7 +93,7 @@ async def test_what_is_only_reported_may_be_out_of_the_agents_sight(tenant: Tena
     (ticket,) = tenant.rows("Tickets", summary="unassigned")
     assert (ticket["hasbeenclosed"], ticket["agent_id"]) == (True, 5)
     assert (result.recurring_invoice_ids, result.asset_ids) == ([], [])
-    assert set(notebook.remarks) == {"leaving:remark", "report:remark"}
+    assert set(notebook.remarks) == {"leaving:remark", "changes:1:remark", "report:remark"}
     assert "not noted on the client" in notebook.remarks["report:remark"]
 
 

@@ -43,7 +43,7 @@ async def onboarding(deal: dict[str, Any], dialect: DialectName) -> tuple[Tenant
 
 async def churn(deal: dict[str, Any], dialect: DialectName) -> tuple[Tenant, Any]:
     tenant = Tenant(dialect=dialect)
-    client_id = (await tenant.finish(event("deal.won", deal))).client_id
+    client_id = (await tenant.finish(event("deal.won", deal), Notebook(run="r-0"))).client_id
     parent = tenant.sandbox.plant("Tickets", {"client_id": client_id, "summary": "parent"})
     tenant.sandbox.plant("Tickets", {"client_id": client_id, "summary": "child", "parent_id": parent, "agent_id": 3})
     tenant.wire.requests.clear()

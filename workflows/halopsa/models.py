@@ -197,6 +197,7 @@ class Contract(Record):
         ref: the deal's id.
         ref_extra: HaloPSA's own number.
         previous_id: the contract that this one goes on from.
+        prepaid: what is left of hours or money paid in advance.
         warning: what HaloPSA remarks on a write that it accepted.
     """
 
@@ -215,6 +216,7 @@ class Contract(Record):
     billing_period_id: Id = 0
     sla_id: Id = 0
     previous_id: Id = 0
+    prepaid: float = 0.0
     note: str = ""
     warning: str = ""
 

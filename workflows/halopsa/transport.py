@@ -18,12 +18,16 @@ class FencedTransport(httpx.AsyncBaseTransport):
         guard: a run, or what else the requests belong to.
         inner: sends them; shared by all runs of the process and not closed here.
         writes: False for requests that change nothing whatever their method is, as those of a sign-in.
+        limited: False for requests that go elsewhere, so that they do not count in HaloPSA's request budget.
     """
 
-    def __init__(self, guard: Guard, inner: httpx.AsyncBaseTransport, *, writes: bool = True) -> None:
+    def __init__(
+        self, guard: Guard, inner: httpx.AsyncBaseTransport, *, writes: bool = True, limited: bool = True
+    ) -> None:
         self._guard = guard
         self._inner = inner
         self._writes = writes
+        self._limited = limited
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request and read its whole answer within its budget: the request's own timeout.
@@ -35,7 +39,7 @@ class FencedTransport(httpx.AsyncBaseTransport):
         what = f"{request.method} {request.url.path}"
         budget_s = request.extensions.get("timeout", {}).get("read") or CALL_BUDGET_S
         write = self._writes and request.method != "GET"
-        async with self._guard.call(what, write=write, budget_s=budget_s) as call:
+        async with self._guard.call(what, write=write, budget_s=budget_s, limited=self._limited) as call:
             try:
                 response = await self._inner.handle_async_request(request)
                 await response.aread()

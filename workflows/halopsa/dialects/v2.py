@@ -84,6 +84,7 @@ CONTRACT_FIELDS: Final = same("ref", "client_id", "site_id", "note", "active", "
     "pdf_template_id": "pdftemplate_id",
     "billing_plans": "billingplans",
     "previous_id": "previouscontract",
+    "prepaid": "contract_prepaybalance",
     "custom_fields": "customfields",
     "warning": "_warning",
 }

@@ -1,0 +1,58 @@
+"""Reading back that a client is wound down."""
+
+from collections.abc import Iterable, Iterator
+
+from worker.errors import NeedsOperator
+from workflows.churn_changes import of
+from workflows.churn_report import Outcome
+from workflows.end_contracts import runs_past
+from workflows.ensure import Ensured, Skippable
+from workflows.halopsa import Halo
+from workflows.open_tickets import open_tickets
+from workflows.policy import ChurnClient
+
+
+async def verify_churn(halo: Halo, outcome: Outcome, policy: ChurnClient) -> Skippable:
+    """Read back that nothing of the client is left open, but for what was left out.
+
+    Raises:
+        NeedsOperator: names what is.
+    """
+    client_id = outcome.leaving.client.id
+    inactive = (await halo.clients.get(client_id)).inactive
+    left = [] if inactive else [f"client {client_id} is active"]
+    left += [f"ticket {one} is open" for one in await _open(halo, outcome)]
+    left += [f"contract {one} runs on" for one in await _running(halo, outcome, policy)]
+    left += [f"asset {one} is as it was" for one in await _unchanged_assets(halo, outcome)]
+    if left:
+        raise NeedsOperator(
+            f"After the churn HaloPSA still shows: {', '.join(left)}.",
+            mend="close or end these in HaloPSA, then retry the run.",
+        )
+    return Ensured(id=client_id)
+
+
+async def _open(halo: Halo, outcome: Outcome) -> Iterable[int]:
+    rules, left_out = outcome.leaving.rules, outcome.tickets.left_out
+    found = await open_tickets(halo, outcome.leaving.client.id, rules)
+    return [one.id for one in found if one.id not in left_out and one.type_id not in rules.keep_type_ids]
+
+
+async def _running(halo: Halo, outcome: Outcome, policy: ChurnClient) -> Iterable[int]:
+    if policy.contracts != "end":
+        return []
+    left_out = outcome.left_out("contract")
+    contracts = await halo.contracts.find(client_id=outcome.leaving.client.id)
+    return [one.id for one in contracts if runs_past(one, outcome.leaving.last_day) and one.id not in left_out]
+
+
+async def _unchanged_assets(halo: Halo, outcome: Outcome) -> Iterator[int]:
+    """Find assets that are not as they were to be; those of another client by now are not looked at."""
+    changes = of("asset", outcome.changes) if not outcome.left_out("asset") else []
+    rows = {row.id: row for row in await halo.assets.find(client_id=outcome.leaving.client.id)} if changes else {}
+    return (
+        asset_id
+        for change in changes
+        for asset_id in change.ids
+        if asset_id in rows and any(getattr(rows[asset_id], name) != after for name, after in change.after.items())
+    )
