@@ -25,6 +25,8 @@ from worker.events import Event
 
 REFUSED: Final = frozenset({400, 401, 408, 413, 415})
 """Answers after which it is kept why a delivery was refused."""
+TAKEN: Final = frozenset({"accepted", "duplicate", "ignored"})
+"""What becomes of a delivery that was proven and is answered as the sender hopes."""
 MAX_REASONS: Final = 10
 MAX_REASON: Final = 200
 

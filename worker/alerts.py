@@ -39,6 +39,7 @@ REMEDIES: Final = {
     "run failed": "Mend what it says, then: parhelion runs retry {run} --reason …",
     "approval overdue": "Decide: parhelion runs approve {run} --reason …, or reject",
     "blocked client": "Retry or cancel it: parhelion runs retry {run} --reason …",
+    "source silent": "Look in the sender's own log of deliveries, and whether its webhook is still active there",
 }
 
 _log = structlog.stdlib.get_logger("alerts")
@@ -153,12 +154,14 @@ def plain_text(alert: dict[str, Any]) -> str:
 
 def _lines(alert: dict[str, Any]) -> list[str]:
     why = str(alert["text"])
+    run = alert.get("run")
+    about = f"{alert['workflow']} for {alert['client']}" if run else alert["source"]
     remedy = REMEDIES.get(alert["kind"], "")
     return [
-        f"Parhelion: {alert['kind']}: {alert['workflow']} for {alert['client']}"[:TEXT_LENGTH],
+        f"Parhelion: {alert['kind']}: {about}"[:TEXT_LENGTH],
         why if len(why) <= TEXT_LENGTH else why[:TEXT_LENGTH] + " …",
-        *([remedy.format(run=alert["run"])] if remedy else []),
-        f"More: parhelion runs show {alert['run']}",
+        *([remedy.format(run=run)] if remedy else []),
+        *([f"More: parhelion runs show {run}"] if run else []),
     ]
 
 

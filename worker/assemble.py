@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from starlette.applications import Starlette
 
 from webhooks.app import webhook_app
+from webhooks.door import TAKEN
 from webhooks.edge import Edge
 from webhooks.refused import Refused
 from webhooks.signatures import sign_standard
@@ -30,6 +31,7 @@ from worker.events import Event
 from worker.inbox import Check, Inbox
 from worker.jobs import DoorbellWorker, encode_doorbell
 from worker.journal import Journal
+from worker.journal.heard import Heard
 from worker.journal.reading import Reader
 from worker.journal.refused import RefusedDeliveries
 from worker.journal.scripts import Scripts
@@ -38,6 +40,7 @@ from worker.journal.verbs import Verbs
 from worker.planning import Planner
 from worker.retention import Retention
 from worker.settings import PREFIX, WEBHOOK_SECRET, BadSettings, Settings
+from worker.silence import Ear, SilenceWatch
 from worker.store import BRISK_TRIES, PATIENT_TRIES, store_client
 from worker.sweep import sweep_for_ever
 from workflows.halopsa import HaloConnection
@@ -61,6 +64,7 @@ class Store:
     verbs: Verbs
     upkeep: Upkeep
     refused: RefusedDeliveries
+    heard: Heard
 
 
 @asynccontextmanager
@@ -70,7 +74,13 @@ async def open_store(url: str, *, tries: int = BRISK_TRIES) -> AsyncIterator[Sto
     scripts = Scripts(client, DOORBELL)
     try:
         yield Store(
-            scripts, Journal(scripts), Reader(scripts), Verbs(scripts), Upkeep(scripts), RefusedDeliveries(scripts)
+            scripts,
+            Journal(scripts),
+            Reader(scripts),
+            Verbs(scripts),
+            Upkeep(scripts),
+            RefusedDeliveries(scripts),
+            Heard(scripts),
         )
     finally:
         await client.aclose(close_connection_pool=True)
@@ -152,6 +162,7 @@ def check_worker(settings: Settings) -> None:
 def web_app(settings: Settings, store: Store) -> Starlette:
     """Build the public web application."""
     durability = durability_of(settings, store)
+    ear = Ear(store.heard)
 
     async def ready() -> None:
         await store.reader.ping()
@@ -160,6 +171,11 @@ def web_app(settings: Settings, store: Store) -> Starlette:
     async def keep_refused(refusal: Refused) -> None:
         told = asdict(refusal) | {"received_at": refusal.received_at.isoformat()}
         await store.refused.keep(told, refusal.received_at.timestamp())
+
+    def on_delivery(source: str, outcome: str) -> None:
+        metrics.DELIVERIES.labels(source, outcome).inc()
+        if outcome in TAKEN:
+            ear.hear(source)
 
     async def show_metrics() -> tuple[bytes, str]:
         return generate_latest() + await _journal_metrics(store), CONTENT_TYPE_LATEST
@@ -175,7 +191,7 @@ def web_app(settings: Settings, store: Store) -> Starlette:
         metrics=show_metrics,
         now=lambda: datetime.now(UTC),
         edge=edge_of(settings),
-        on_delivery=lambda source, outcome: metrics.DELIVERIES.labels(source, outcome).inc(),
+        on_delivery=on_delivery,
         on_refused=keep_refused,
     )
 
@@ -193,6 +209,12 @@ async def _journal_metrics(store: Store) -> bytes:
         registry=registry,
     )
     refused = Gauge("parhelion_budget_refused", "Answers with 429 so far.", registry=registry)
+    heard = Gauge(
+        "parhelion_source_last_delivery_timestamp",
+        "When a source was last heard, in seconds since 1970, to ten seconds.",
+        ["source"],
+        registry=registry,
+    )
     answers = Gauge("parhelion_store_up", "Whether Valkey answers.", registry=registry)
     try:
         for state, number in (await store.reader.counts()).items():
@@ -207,6 +229,8 @@ async def _journal_metrics(store: Store) -> bytes:
         for kind in ("limit", "spent", "held", "waiting"):
             requests.labels(kind).set(getattr(budget, kind))
         refused.set(budget.refused)
+        for source, at in (await store.heard.last()).items():
+            heard.labels(source).set(at)
         answers.set(1)
     except StoreUnavailable:
         answers.set(0)
@@ -260,6 +284,7 @@ async def open_worker(settings: Settings, url: str) -> AsyncIterator[WorkerParts
             engine.keep_leases,
             partial(sweep_for_ever, store.journal, name),
             retention_of(settings, store, name).keep_for_ever,
+            silence_watch_of(policy, store).watch_for_ever,
             *(sender.send_for_ever for sender in senders),
         ]
         try:
@@ -275,6 +300,14 @@ def retention_of(settings: Settings, store: Store, worker: str) -> Retention:
     """Make what archives old records."""
     archive = settings.data_dir / "archive"
     return Retention(store.upkeep, store.reader, worker=worker, archive=archive, days=settings.retention_days)
+
+
+def silence_watch_of(policy: Policy, store: Store) -> SilenceWatch:
+    """Make what tells people of sources that are not heard any more."""
+    hours: dict[str, float] = {
+        name: rules.silence_hours for name, rules in policy.sources.items() if rules.silence_hours is not None
+    }
+    return SilenceWatch(store.heard, hours)
 
 
 def alert_senders(settings: Settings, store: Store, worker: str) -> list[AlertSender]:

@@ -61,11 +61,16 @@ local function hold(name, worker, for_ms)
 end
 
 -- Say something to the people in charge, once; a worker sends it on.
+local function send(message)
+  redis.call('RPUSH', 'ph:alerts', cjson.encode(message))
+  redis.call('LTRIM', 'ph:alerts', -ALERTS_KEPT, -1)
+end
+
+-- Say something about a run.
 local function alert(id, kind, now, text)
   local run = redis.call('HMGET', run_key(id), 'workflow', 'client')
-  redis.call('RPUSH', 'ph:alerts', cjson.encode({ id = id .. ':' .. kind .. ':' .. now, kind = kind, run = id, at = now,
-    workflow = run[1], client = run[2], text = text }))
-  redis.call('LTRIM', 'ph:alerts', -ALERTS_KEPT, -1)
+  send({ id = id .. ':' .. kind .. ':' .. now, kind = kind, run = id, at = now, workflow = run[1], client = run[2],
+    text = text })
 end
 
 -- Who has paused the run, its workflow or everything, in words; nil if nobody has.
