@@ -26,6 +26,7 @@ from workflows.crm import (
     Zoho,
 )
 from workflows.crm.api import Api, error_for
+from workflows.crm.sign_in import FetchedToken
 from workflows.hydration import Hydration
 from workflows.policy.sources import RecordRule, Source
 from workflows.sandbox.crm.crms import CrmFaults, SwitchedFaults
@@ -125,6 +126,24 @@ async def test_a_token_is_fetched_once_and_renewed_when_it_is_refused() -> None:
         assert await crm.read("opportunity", DEAL_IDS["salesforce"], {}) is None
 
     assert [path.rpartition("/")[2] for path in asked] == ["token", "query", "token", "query", "query"]
+
+
+@pytest.mark.parametrize(("age_s", "tokens"), [(3500, 1), (3541, 2)])
+async def test_a_token_is_renewed_before_it_ends(age_s: float, tokens: int) -> None:
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        return httpx.Response(200, json={"access_token": SECRET, "expires_in": "3600"})
+
+    now = [0.0]
+    auth = FetchedToken("Zoho", "https://crm.test/token", {"client_secret": SECRET}, clock=lambda: now[0])
+    api = Api("Zoho", "https://crm.test", auth, transport=httpx.MockTransport(answer))
+    await api.send("GET", "/x")
+    now[0] = age_s
+    await api.send("GET", "/x")
+
+    assert asked.count("/token") == tokens
 
 
 async def test_the_next_page_is_asked_of_the_crm_and_of_nobody_else() -> None:

@@ -167,7 +167,7 @@ def error_for(crm: str, call: str, response: httpx.Response) -> CrmUnavailable |
         reason = f"{crm} answered {call} with {status}{f': {text}' if text else ''}"
         return CrmUnavailable(reason, after=retry_after(response))
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-        mend = f"give Parhelion a token of {crm} that counts and may read these records, then replay the event."
+        mend = f"give Parhelion a token of {crm} that counts and may do this, then replay the event."
         return CrmDenied(crm, call, status, text, mend=mend)
     if status in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}:
         return RecordGone(crm, call, status, text)

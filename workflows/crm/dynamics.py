@@ -91,7 +91,7 @@ class Dynamics:
         grant = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": client_secret}
         grant |= {"scope": f"{url.rstrip('/')}/.default"}
         sign_in = f"{login_url.rstrip('/')}/{tenant}/oauth2/v2.0/token"
-        auth = FetchedToken("Dynamics", sign_in, grant, transport=transport)
+        auth = FetchedToken("Dynamics", sign_in, grant)
         headers = {"OData-Version": "4.0", "OData-MaxVersion": "4.0", "Prefer": f'odata.include-annotations="{LABEL}"'}
         self._api = Api("Dynamics", url, auth, transport=transport, headers=headers)
         self._data = f"/api/data/{version}"

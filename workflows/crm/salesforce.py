@@ -89,7 +89,7 @@ class Salesforce:
     ) -> None:
         grant = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": client_secret}
         sign_in = f"{url.rstrip('/')}/services/oauth2/token"
-        auth = FetchedToken("Salesforce", sign_in, grant, transport=transport)
+        auth = FetchedToken("Salesforce", sign_in, grant)
         self._api = Api("Salesforce", url, auth, transport=transport)
         self._data = f"/services/data/{version}"
 

@@ -85,7 +85,7 @@ class Zoho:
         grant = {"grant_type": "refresh_token", "client_id": client_id, "client_secret": client_secret}
         grant |= {"refresh_token": refresh_token}
         sign_in = f"{accounts_url.rstrip('/')}/oauth/v2/token"
-        auth = FetchedToken("Zoho", sign_in, grant, scheme="Zoho-oauthtoken", transport=transport)
+        auth = FetchedToken("Zoho", sign_in, grant, scheme="Zoho-oauthtoken")
         self._api = Api("Zoho", url, auth, transport=transport)
         self._data = f"/crm/{version}"
         self._types: dict[str, dict[str, str]] = {}
