@@ -26,4 +26,4 @@ async def test_a_client_with_child_clients_is_wound_down_when_a_person_agrees(re
 
         (run,) = await lab.runs()
         assert run["state"] == "succeeded", run["error"]
-        assert len(run["result"]["closed_ticket_ids"]) == 3
+        assert len(run["result"]["closed_ticket_ids"]) == 4
