@@ -27,6 +27,7 @@ TRIES: Final = 10
 LONGEST_PAUSE_S: Final = 60.0
 TELL_EVERY: Final = 25
 """Requests between two signs of life."""
+RIGHTS: Final = "Let the API application's agent read them; parhelion doctor says which right is missing."
 
 
 async def examine(
@@ -147,7 +148,8 @@ def _findings(checks: Sequence[QualityCheck], records: Records, refused: Mapping
             found += check.find(records)
         else:
             what = f"The check could not be made. {error.what}"
-            found.append(Finding(kind=check.kind, certainty="unknown", what=what, mend=error.mend))
+            mend = RIGHTS if isinstance(error, HaloRefused) else error.mend
+            found.append(Finding(kind=check.kind, certainty="unknown", what=what, mend=mend))
     return found
 
 
