@@ -12,11 +12,11 @@ from worker.errors import NeedsOperator
 from worker.events import Event, read_time
 from worker.run import Run
 from workflows.canonical import LeavingContact, departed_contact, normalised_name
-from workflows.ensure import Ensured, Skippable, contact_key
+from workflows.ensure import ClientRef, Ensured, Skippable, contact_key
 from workflows.halopsa import Halo, HaloForbidden, HaloNotFound
 from workflows.halopsa.models import Contact
 from workflows.hand_over import NO_ACCESS
-from workflows.known_client import Known, find_known
+from workflows.known_client import find_known
 from workflows.msp import Msp
 from workflows.report import Line, file_report
 from workflows.routes import new_contact_route
@@ -135,7 +135,7 @@ async def left_since(halo: Halo, client_id: int, contact: str, moment: datetime)
 
 
 async def _report(
-    run: Run, halo: Halo, event: Event, client: Known, leavers: Sequence[Leaver], *, tickets: list[int]
+    run: Run, halo: Halo, event: Event, client: ClientRef, leavers: Sequence[Leaver], *, tickets: list[int]
 ) -> ContactDeparted:
     who = departed_contact(event).contact.key
     remarks = [f"{one.name} was the main contact of its site: choose another" for one in leavers if one.main]

@@ -2,21 +2,12 @@
 
 from worker.errors import NotYet
 from workflows.canonical import LeavingClient
-from workflows.ensure import ClientRef, match_client
+from workflows.ensure import ClientRef
 from workflows.halopsa import Halo
+from workflows.matching import match_client
 
 
-class Known(ClientRef):
-    """A client that stands in HaloPSA.
-
-    Attributes:
-        inactive: whether it has left.
-    """
-
-    inactive: bool = False
-
-
-async def find_known(halo: Halo, client: LeavingClient) -> Known:
+async def find_known(halo: Halo, client: LeavingClient) -> ClientRef:
     """Find the one client that an event is about.
 
     Raises:
@@ -33,7 +24,7 @@ async def find_known(halo: Halo, client: LeavingClient) -> Known:
     return known
 
 
-async def seek_known(halo: Halo, client: LeavingClient) -> Known | None:
+async def seek_known(halo: Halo, client: LeavingClient) -> ClientRef | None:
     """Find the one client that an event is about; None if HaloPSA has none.
 
     Raises:
@@ -43,4 +34,4 @@ async def seek_known(halo: Halo, client: LeavingClient) -> Known | None:
     if match is None:
         return None
     keyed = bool(client.id) and match.key == client.id
-    return Known(id=match.id, name=match.name, keyed=keyed, inactive=match.inactive)
+    return ClientRef(id=match.id, name=match.name, keyed=keyed, inactive=match.inactive)

@@ -8,12 +8,15 @@ from worker.run import Run
 from workflows import canonical
 from workflows.canonical import LeavingClient, created_contact, normalised_name
 from workflows.depart_contact import left_since
-from workflows.ensure import Ensured, Skippable, contact_key, ensure_contact
+from workflows.ensure import ClientRef, Ensured, Skippable, contact_key, ensure_contact
+from workflows.ensure.ticket import filled_fields
 from workflows.halopsa import Halo
 from workflows.halopsa.models import Site
-from workflows.known_client import Known, find_known
+from workflows.known_client import find_known
 from workflows.msp import Msp
+from workflows.onboard_client import send_welcome
 from workflows.report import Line, file_report
+from workflows.verify_onboarding import Made, Verified, verify_onboarding
 
 
 class ContactBefore(BaseModel):
@@ -58,9 +61,21 @@ async def onboard_contact(run: Run, msp: Msp, event: Event) -> ContactOnboarded:
         return ContactOnboarded(client_id=client.id, remarks=[gone])
     before = await run.step("before", contact_before, halo, client.id, contact)
     site = await run.step("site", find_site, halo, client.id, contact.site)
+    rules, data = msp.policy.contacts, {**event.data, "contact": contact.model_dump(mode="json")}
     made = await run.step(
-        f"contact:{contact.key}", ensure_contact, halo, client, site.id if site else 0, contact, main=contact.primary
+        f"contact:{contact.key}",
+        ensure_contact,
+        halo,
+        client,
+        site.id if site else 0,
+        contact,
+        main=contact.primary,
+        portal_access=rules.portal_access_level if contact.portal_access else None,
+        custom_fields=filled_fields(rules.custom_fields, data) or None,
     )
+    lines = [_line(contact, before, made)]
+    if before is None and made:
+        lines += await _greet(run, msp, client, contact, made)
     remarks = [*(site.remarks if site else []), *(made.remarks if made else [])]
     await file_report(
         run,
@@ -69,7 +84,7 @@ async def onboard_contact(run: Run, msp: Msp, event: Event) -> ContactOnboarded:
         workflow=onboard_contact.__name__,
         title=f"Contact {contact.key} onboarded",
         client=(client.id, client.name),
-        lines=[_line(contact, before, made)],
+        lines=lines,
         remarks=remarks,
     )
     return ContactOnboarded(
@@ -80,7 +95,7 @@ async def onboard_contact(run: Run, msp: Msp, event: Event) -> ContactOnboarded:
     )
 
 
-async def find_active(halo: Halo, client: LeavingClient) -> Known:
+async def find_active(halo: Halo, client: LeavingClient) -> ClientRef:
     """Find the one client that an event is about, if it has not left.
 
     Raises:
@@ -112,6 +127,21 @@ async def find_site(halo: Halo, client_id: int, name: str) -> Skippable:
         return None
     remarks = [f"stands at {site.name!r}: the client has no site {name!r}"] if name and not named else []
     return Ensured(id=site.id, remarks=remarks)
+
+
+async def _greet(run: Run, msp: Msp, client: ClientRef, contact: canonical.Contact, made: Ensured) -> list[Line]:
+    """Read a new contact back, and let HaloPSA send its welcome e-mail where event and policy ask for it."""
+    verified = await run.step("verify", verify_onboarding, msp.halo, Made(client=client, contacts=[made]))
+    lines = [Line(what="contact", done="changed", why=f"set inactive: {double}") for double in _doubles(verified)]
+    if contact.send_welcome and msp.policy.onboard_contact.welcome_mail:
+        sent = await run.step("welcome", send_welcome, msp.halo, made.id)
+        why = "; ".join(sent.remarks) if sent else "by an operator"
+        lines.append(Line(what="welcome e-mail", done="made" if sent and sent.created else "skipped", why=why))
+    return lines
+
+
+def _doubles(verified: Verified | None) -> list[str]:
+    return verified.retired if verified else []
 
 
 def _main_first(site: Site) -> tuple[bool, int]:

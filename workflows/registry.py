@@ -13,6 +13,8 @@ from workflows.depart_contact import depart_contact
 from workflows.msp import Msp
 from workflows.onboard_client import onboard_client
 from workflows.onboard_contact import onboard_contact
+from workflows.reactivate_client import reactivate_client
+from workflows.update_client import update_client
 
 
 def _listed(
@@ -31,6 +33,8 @@ WORKFLOWS: Final[Sequence[Workflow[Msp]]] = [
     _listed(1, "deal.won", routes.onboarding_route, onboard_client),
     _listed(1, "deal.reopened", routes.reopening_route, deal_reopened),
     _listed(1, "client.churned", routes.churn_route, churn_client),
+    _listed(1, "client.updated", routes.update_route, update_client),
+    _listed(1, "client.reactivated", routes.reactivation_route, reactivate_client),
     _listed(1, "contact.created", routes.new_contact_route, onboard_contact),
     _listed(1, "contact.departed", routes.departure_route, depart_contact),
 ]

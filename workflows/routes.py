@@ -5,6 +5,7 @@ from typing import Any, Final
 from worker.events import Event, read_time
 from worker.run import Route
 from workflows.canonical import normalised_name
+from workflows.matching import queue_name
 
 MAX_TEXT: Final = 200
 
@@ -21,7 +22,12 @@ def reopening_route(event: Event) -> Route:
 
 def churn_route(event: Event) -> Route:
     """One client that leaves on one day is one fact."""
-    return Route(f"{_client(event)}:leaves:{_leaving_day(event)}", _client_keys(event), _client_name(event))
+    return Route(leaving_fact(event, _leaving_day(event)), _client_keys(event), _client_name(event))
+
+
+def leaving_fact(event: Event, day: str) -> str:
+    """Name the fact that the event's client leaves on a day."""
+    return f"{_client(event)}:leaves:{day}"
 
 
 def update_route(event: Event) -> Route:
@@ -76,7 +82,7 @@ def _client_name(event: Event) -> str:
 
 def _client_keys(event: Event) -> list[str]:
     client = event.data.get("client")
-    names = {"crm": _text(client, "id"), "name": normalised_name(_text(client, "name"))}
+    names = {"crm": _text(client, "id"), "name": queue_name(_text(client, "name"))}
     return [f"{kind}:{name}" for kind, name in names.items() if name]
 
 

@@ -55,6 +55,13 @@ def reopened(number: int = 77, *, at: datetime = MONDAY) -> Event:
     return canonical_event("standard", f"reopened-{number}", payload, received_at=at)
 
 
+def about_the_client(kind: str, number: int = 77, *, at: datetime = MONDAY) -> Event:
+    """A client whose data has changed, or that comes back."""
+    client = {"id": f"C-{number}", "name": f"Client {number}", "website": "https://new.example.com", "phone": "555-1"}
+    payload = {"type": kind, "timestamp": at.isoformat(), "data": {"client": client}}
+    return canonical_event("standard", f"{kind}-{number}", payload, received_at=at)
+
+
 def new_tenant() -> Sandbox:
     """A tenant whose clock stands still, so that its states can be compared."""
     return Sandbox(clock=lambda: MONDAY)
@@ -65,7 +72,8 @@ def tenant_with_a_client() -> Sandbox:
     sandbox = new_tenant()
     client = sandbox.plant("Client", {"name": "Client 77", "ref": "C-77", "toplevel_id": 2})
     parent = sandbox.plant("Tickets", {"summary": "Move", "client_id": client, "agent_id": 1})
-    sandbox.plant("Tickets", {"summary": "Pack", "client_id": client, "parent_id": parent})
+    for summary in ("Pack", "Load"):
+        sandbox.plant("Tickets", {"summary": summary, "client_id": client, "parent_id": parent})
     sandbox.plant("ClientContract", {"client_id": client, "ref": "D-77", "rollingcontract": True})
     sandbox.plant("RecurringInvoice", {"client_id": client, "total": 2400.0})
     sandbox.plant("Asset", {"client_id": client, "inventory_number": "LT-77", "assettype_id": 1})
@@ -83,10 +91,33 @@ def tenant_with_a_contact() -> Sandbox:
     return sandbox
 
 
+def tenant_that_was_left() -> Sandbox:
+    """A tenant with one client that has left, and a churn's notes of what that changed."""
+    sandbox = new_tenant()
+    client = sandbox.plant("Client", {"name": "Client 77", "ref": "C-77", "toplevel_id": 2, "inactive": True})
+    ended = {"client_id": client, "end_date": "2026-10-31T00:00:00", "rollingcontract": False}
+    contracts = [sandbox.plant("ClientContract", {"ref": f"D-{number}", **ended}) for number in (1, 2)]
+    invoice = sandbox.plant("RecurringInvoice", {"client_id": client, "disabled": True})
+    asset = sandbox.plant("Asset", {"client_id": client, "assettype_id": 1, "inactive": True})
+    changes: list[dict[str, Any]] = [
+        {"what": "client", "ids": [client], "fields": {"inactive": [False, True]}},
+        {"what": "contract", "ids": contracts[:1], "fields": {"end": [None, "2026-10-31"], "rolling": [True, False]}},
+        {"what": "contract", "ids": contracts[1:], "fields": {"end": ["2027-06-30", "2026-10-31"]}},
+        {"what": "recurring invoice", "ids": [invoice], "fields": {"disabled": [False, True]}},
+        {"what": "asset", "ids": [asset], "fields": {"inactive": [False, True]}},
+    ]
+    kept = f"{json.dumps({'changes': changes})}\nParhelion run r-0: changes 1 of 1"
+    for text in ("Leaving; last service day: 2026-10-31\nParhelion run r-0: leaving", kept):
+        sandbox.plant("CRMNote", {"client_id": client, "note": text})
+    return sandbox
+
+
 TENANTS: Final[dict[str, tuple[Callable[[], Sandbox], Callable[[], Event]]]] = {
     "onboard_client": (new_tenant, deal_won),
     "deal_reopened": (tenant_with_a_client, reopened),
     "churn_client": (tenant_with_a_client, churned),
+    "update_client": (tenant_with_a_client, partial(about_the_client, "client.updated")),
+    "reactivate_client": (tenant_that_was_left, partial(about_the_client, "client.reactivated")),
     "onboard_contact": (tenant_with_a_client, partial(about_a_contact, "contact.created")),
     "depart_contact": (tenant_with_a_contact, partial(about_a_contact, "contact.departed")),
 }

@@ -1,5 +1,6 @@
 """Contacts that come to a client, and contacts that leave it."""
 
+import html
 from typing import Any
 
 import pytest
@@ -88,6 +89,26 @@ async def test_a_contact_without_a_known_site_stands_at_the_main_one(tenant: Ten
     assert result.client_id == acme
 
 
+async def test_a_site_that_is_not_in_use_is_not_taken(tenant: Tenant, acme: int) -> None:
+    tenant.change("Site", site_id(tenant, "Depot"), inactive=True)
+
+    result = await tenant.finish(created())
+
+    assert people(tenant)[0]["site_id"] == site_id(tenant, "Main")
+    assert (result.client_id, len(result.remarks)) == (acme, 1)
+
+
+async def test_the_main_site_is_the_one_that_halopsa_calls_so(tenant: Tenant) -> None:
+    client = tenant.sandbox.plant("Client", tenant.keyed("C-77", name="Acme Corporation"))
+    mark = "isinvoicesite" if tenant.dialect == "v2" else "main_site"
+    for name in ("Depot", "Headquarters"):
+        tenant.sandbox.plant("Site", {"client_id": client, "name": name, mark: name == "Headquarters"})
+
+    await tenant.finish(created(JOHN | {"site": ""}))
+
+    assert people(tenant)[0]["site_id"] == site_id(tenant, "Headquarters")
+
+
 async def test_a_contact_that_had_left_is_active_again(tenant: Tenant, acme: int) -> None:
     john = person(tenant, acme, emailaddress="john.smith@ACME.example.com", inactive=True)
 
@@ -105,6 +126,28 @@ async def test_nobody_gets_the_portal_or_a_mail_unasked(acme: int, tenant: Tenan
     assert all(not user.get("web_access_level") for user in people(tenant))
     assert tenant.rows("mails") == []
     assert acme
+
+
+@pytest.mark.parametrize(("allowed", "asked"), [(True, True), (True, False), (False, True)])
+async def test_a_welcome_mail_is_sent_once_where_event_and_policy_ask_for_it(allowed: bool, asked: bool) -> None:
+    tenant = Tenant(dialect="v2")
+    tenant.sandbox.plant("Client", tenant.keyed("C-77", name="Acme Corporation"))
+    welcome = tenant.policy.onboard_contact.model_copy(update={"welcome_mail": allowed})
+    tenant.policy = tenant.policy.model_copy(update={"onboard_contact": welcome})
+
+    await tenant.finish(created(JOHN | {"send_welcome": asked}))
+    await tenant.finish(created(JOHN | {"send_welcome": asked}))
+
+    assert [mail["to"] for mail in tenant.rows("mails")] == [JOHN["email"]] * (allowed and asked)
+
+
+async def test_a_contact_gets_the_portal_where_its_event_asks_for_it() -> None:
+    tenant = Tenant(dialect="v2")
+    tenant.sandbox.plant("Client", tenant.keyed("C-77", name="Acme Corporation"))
+
+    await tenant.finish(created(JOHN | {"portal_access": True}))
+
+    assert people(tenant)[0]["web_access_level"] == 1
 
 
 async def test_a_contact_waits_for_its_client(tenant: Tenant) -> None:
@@ -144,6 +187,15 @@ async def test_a_contact_that_leaves_is_inactive_and_without_the_portal(tenant: 
     (note,) = tenant.rows("CRMNote", client_id=acme)
     assert f"contact {john} (John Smith): changed: inactive: False → True" in note["note"]
     assert f"ticket {ticket}: left: open tickets of this contact" in note["note"]
+
+
+async def test_closed_tickets_of_a_contact_are_nobodys_concern(tenant: Tenant, acme: int) -> None:
+    john = person(tenant, acme, emailaddress="john.smith@acme.example.com")
+    ticket = {"client_id": acme, "site_id": site_id(tenant, "Main"), "user_id": john, "summary": "Old"}
+    tenant.sandbox.plant("Tickets", ticket | {"hasbeenclosed": True, "status_id": 9})
+    tenant.sandbox.faults = Faults(ignore={"open_only", "user_id"})
+
+    assert (await tenant.finish(departed())).open_ticket_ids == []
 
 
 async def test_a_contact_that_left_already_is_left_alone(tenant: Tenant, acme: int) -> None:
@@ -228,6 +280,15 @@ async def test_a_contact_that_has_left_since_is_not_made_by_a_late_event(tenant:
     assert len(tenant.rows("CRMNote", client_id=acme)) == 1
     await tenant.finish(created(timestamp="2026-11-23T10:00:00Z"))
     assert len(people(tenant)) == 1
+
+
+async def test_a_departure_is_known_by_its_note_however_halopsa_shows_it(tenant: Tenant, acme: int) -> None:
+    name = {"name": "Conan O'Brien & Sons"}
+    await tenant.finish(departed(name))
+    (note,) = tenant.rows("CRMNote", client_id=acme)
+    tenant.change("CRMNote", note["id"], note=f"<p>{html.escape(note['note'])}</p>")
+
+    assert (await tenant.finish(created(name, timestamp=EARLIER))).contact_id is None
 
 
 @pytest.mark.parametrize("mishap", [*BEFORE, *AFTER])

@@ -1,5 +1,6 @@
 """Routes: the same fact and the same client get the same names, and junk never stops the inbox."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,8 +11,17 @@ from hypothesis import strategies as st
 
 from tests.tenant import event
 from worker.events import Event
+from worker.run import Route
 from workflows.registry import WORKFLOWS
-from workflows.routes import churn_route, departure_route, new_contact_route, onboarding_route, reopening_route
+from workflows.routes import (
+    churn_route,
+    departure_route,
+    new_contact_route,
+    onboarding_route,
+    reactivation_route,
+    reopening_route,
+    update_route,
+)
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=300),
@@ -33,6 +43,8 @@ def test_names_and_versions_are_fixed() -> None:
         ("onboard_client", 1, "deal.won"),
         ("deal_reopened", 1, "deal.reopened"),
         ("churn_client", 1, "client.churned"),
+        ("update_client", 1, "client.updated"),
+        ("reactivate_client", 1, "client.reactivated"),
         ("onboard_contact", 1, "contact.created"),
         ("depart_contact", 1, "contact.departed"),
     ]
@@ -43,7 +55,7 @@ def test_a_won_deal_is_one_fact_of_its_origin() -> None:
     route = onboarding_route(event("deal.won", data, source={"system": "hubspot", "account": "123"}))
 
     assert route.fact == "deal:hubspot/123:D-1001:won"
-    assert route.keys == ["crm:77", "name:acme corp"]
+    assert route.keys == ["crm:77", "name:acme"]
     assert route.client == "ACME  Corp."
 
 
@@ -88,6 +100,23 @@ def test_a_reopening_stands_in_no_queue_of_the_run_that_it_is_to_stop() -> None:
 
     assert reopening_route(later(reopened)).fact != reopening_route(reopened).fact
     assert not set(reopening_route(reopened).keys) & set(onboarding_route(won).keys)
+
+
+def test_two_spellings_of_a_name_wait_for_each_other() -> None:
+    keys = [
+        onboarding_route(event("deal.won", {"client": {"name": name}})).keys
+        for name in ("ACME Corp.", "Acme Corporation")
+    ]
+
+    assert keys[0] == keys[1]
+
+
+@pytest.mark.parametrize("route", [update_route, reactivation_route])
+def test_a_client_changes_and_comes_back_many_times(route: Callable[[Event], Route]) -> None:
+    first = event("client.updated", {"client": {"id": "C-77"}})
+
+    assert route(later(first)).fact != route(first).fact
+    assert route(first).keys == ["crm:C-77"]
 
 
 def test_a_departure_stands_in_no_queue_of_its_client() -> None:

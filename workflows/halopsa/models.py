@@ -145,6 +145,7 @@ class Client(Record):
     account_manager_id: Id = 0
     payment_terms_days: Id = 0
     currency: str = ""
+    currency_id: Id = 0
     tax_number: str = ""
     vip: bool = False
     stopped: Id = 0
