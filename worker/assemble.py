@@ -48,6 +48,7 @@ from workflows.msp import Msp, msp_for_run
 from workflows.policy import Policy
 from workflows.policy.file import DEFAULT_FILE, BadPolicy, load_policy
 from workflows.registry import WORKFLOWS
+from workflows.rmm import RmmWebhook
 
 DOORBELL: Final = encode_doorbell()
 
@@ -140,14 +141,16 @@ def check_web(settings: Settings) -> None:
 
 
 def check_worker(settings: Settings) -> None:
-    """Refuse to work without a HaloPSA, and with an alert secret that cannot serve.
+    """Refuse to work without a HaloPSA or what the policy needs, and with an alert secret that cannot serve.
 
     Raises:
         BadSettings: names what is missing or wrong.
     """
     problems = settings.missing_for_work()
     try:
-        policy_of(settings)
+        policy = policy_of(settings)
+        if policy.churn_client.rmm == "webhook" and settings.rmm_webhook_url is None:
+            problems.append(f'{PREFIX}RMM_WEBHOOK_URL: is not set, but the policy says churn_client.rmm = "webhook"')
     except BadSettings as error:
         problems += error.problems
     if settings.alert_secret is not None:
@@ -258,11 +261,12 @@ async def open_worker(settings: Settings, url: str) -> AsyncIterator[WorkerParts
     name = f"{socket.gethostname()}:{os.getpid()}"
     policy = policy_of(settings)
     halo = halo_connection(settings, policy)
+    rmm = rmm_webhook(settings)
     async with open_store(url, tries=PATIENT_TRIES) as store:
         engine = Engine(
             store.journal,
             WORKFLOWS,
-            msp_for_run(halo),
+            msp_for_run(halo, rmm=rmm),
             worker=name,
             hydrate=hydrate,
             rules=policy.model_dump_json(),
@@ -293,6 +297,8 @@ async def open_worker(settings: Settings, url: str) -> AsyncIterator[WorkerParts
             await doorbells.close()
             for sender in senders:
                 await sender.close()
+            if rmm:
+                await rmm.aclose()
             await halo.aclose()
 
 
@@ -317,6 +323,11 @@ def alert_senders(settings: Settings, store: Store, worker: str) -> list[AlertSe
     secret = settings.alert_secret
     sign = None if secret is None else partial(sign_standard, secret.get_secret_value())
     return [AlertSender(store.upkeep, worker=worker, url=settings.alert_url.get_secret_value(), sign=sign)]
+
+
+def rmm_webhook(settings: Settings) -> RmmWebhook | None:
+    """Make the process's way to the RMM; None where there is no address."""
+    return None if settings.rmm_webhook_url is None else RmmWebhook(settings.rmm_webhook_url.get_secret_value())
 
 
 def policy_of(settings: Settings) -> Policy:

@@ -34,8 +34,8 @@ def _web_address(value: str) -> str:
     return value.rstrip("/")
 
 
-def _alert_address(value: SecretStr) -> SecretStr:
-    # The address has a query, and is a secret: Teams and Slack let everyone in who knows it.
+def _secret_address(value: SecretStr) -> SecretStr:
+    # The address has a query, and is a secret: Teams, Slack and most RMMs let everyone in who knows it.
     _web_address(value.get_secret_value().partition("?")[0])
     return value
 
@@ -91,8 +91,9 @@ class Settings(BaseModel):
     halo_closer_agent_id: int | None = Field(default=None, ge=1)
     halo_dialect: Literal["v2", "guide"] = "v2"
     webhook_secrets: Mapping[str, tuple[SecretStr, ...]] = Field(default_factory=dict)
-    alert_url: Annotated[SecretStr, AfterValidator(_alert_address)] | None = None
+    alert_url: Annotated[SecretStr, AfterValidator(_secret_address)] | None = None
     alert_secret: SecretStr | None = None
+    rmm_webhook_url: Annotated[SecretStr, AfterValidator(_secret_address)] | None = None
     retention_days: int = Field(default=90, ge=1, le=365)
     allow_data_loss: bool = False
 
