@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.memory_run import STARTED, MemoryCall
-from tests.tenant import Tenant
+from tests.tenant import Tenant, event
 from worker.errors import Ignored
 from worker.events import Event
 from worker.run import CALL_BUDGET_S
@@ -83,21 +83,21 @@ async def test_a_won_opportunity_of_a_prospect_is_a_deal(world: World) -> None:
     prospect = {"oppcompanyname": "Northwind", "oppcontactname": "Ann Lee", "oppemailaddress": "ann@northwind.example"}
     record = plant(world, "Opportunities", status_id=WON_STATUS, oppvalue=2400.0, **prospect)
 
-    event = await world.hydrate("ticket", record)
+    found = await world.hydrate("ticket", record)
 
-    assert event.type == "deal.won"
-    assert event.data["deal"] == {"id": str(record), "name": "Acme", "amount": 2400.0}
-    assert event.data["client"] == {"name": "Northwind"}
-    (contact,) = event.data["contacts"]
+    assert found.type == "deal.won"
+    assert found.data["deal"] == {"id": str(record), "name": "Acme", "amount": 2400.0}
+    assert found.data["client"] == {"name": "Northwind"}
+    (contact,) = found.data["contacts"]
     assert contact == {"name": "Ann Lee", "email": "ann@northwind.example", "primary": True}
 
 
 async def test_an_opportunity_of_a_client_names_it_by_its_key(world: World) -> None:
     record = plant(world, "Opportunities", status_id=WON_STATUS, client_id=world.client)
 
-    event = await world.hydrate("ticket", record)
+    found = await world.hydrate("ticket", record)
 
-    assert event.data["client"] == {
+    assert found.data["client"] == {
         "id": "C-77",
         "name": "Acme Corporation",
         "website": "https://acme.example.com",
@@ -121,18 +121,18 @@ async def test_an_onboarding_ticket_names_the_new_client_in_its_custom_fields() 
     named.append({"id": 302, "name": "CFExternalId", "value": "crm-000123"})
     record = plant(world, "Tickets", tickettype_id=ONBOARDING, client_id=world.client, customfields=named)
 
-    event = await world.hydrate("ticket", record)
+    found = await world.hydrate("ticket", record)
 
-    assert event.data["client"] == {"id": "crm-000123", "name": "Northwind Ltd"}
+    assert found.data["client"] == {"id": "crm-000123", "name": "Northwind Ltd"}
 
 
 async def test_an_offboarding_ticket_is_one_churn_however_often_it_changes(world: World) -> None:
     record = plant(world, "Tickets", tickettype_id=OFFBOARDING, client_id=world.client)
 
-    event = await world.hydrate("ticket", record)
+    found = await world.hydrate("ticket", record)
 
-    assert event.type == "client.churned"
-    assert event.data == {
+    assert found.type == "client.churned"
+    assert found.data == {
         "client": {"id": "C-77", "name": "Acme Corporation"},
         "effective_at": STARTED.isoformat(),
     }
@@ -142,10 +142,10 @@ async def test_a_client_set_inactive_by_hand_has_churned(world: World) -> None:
     plant(world, "Tickets", tickettype_id=1, client_id=world.client)
     world.tenant.change("Client", world.client, inactive=True)
 
-    event = await world.hydrate("client", world.client)
+    found = await world.hydrate("client", world.client)
 
-    assert event.type == "client.churned"
-    assert event.data["client"] == {"id": "C-77", "name": "Acme Corporation"}
+    assert found.type == "client.churned"
+    assert found.data["client"] == {"id": "C-77", "name": "Acme Corporation"}
 
 
 async def test_what_parhelion_itself_did_means_nothing(world: World) -> None:
@@ -154,6 +154,16 @@ async def test_what_parhelion_itself_did_means_nothing(world: World) -> None:
 
     with pytest.raises(Ignored, match="own agent"):
         await world.hydrate("client", world.client, agent_id=str(API_AGENT))
+
+
+async def test_a_churn_that_parhelion_made_starts_no_second_one(world: World) -> None:
+    plant(world, "Tickets", tickettype_id=1, client_id=world.client)
+    await world.tenant.finish(event("client.churned", {"client": {"id": "C-77", "name": "Acme Corporation"}}))
+    assert world.tenant.rows("Client", id=world.client)[0]["inactive"]
+
+    for agent in ("", "3", str(API_AGENT)):
+        with pytest.raises(Ignored):
+            await world.hydrate("client", world.client, agent_id=agent)
 
 
 async def test_a_client_that_has_nothing_open_is_wound_down_already(world: World) -> None:
@@ -179,6 +189,22 @@ async def test_a_churn_under_way_is_known_by_its_note_where_no_agent_is_told(
         assert (await world.hydrate("client", world.client, agent_id="")).type == "client.churned"
 
 
+async def test_a_ticket_that_is_gone_is_gone_where_opportunities_are_forbidden_too(world: World) -> None:
+    world.tenant.sandbox.faults.forbid = frozenset({"GET /api/Opportunities/{id}"})
+
+    with pytest.raises(Ignored, match="gone"):
+        await world.hydrate("ticket", 99999)
+
+
+async def test_the_backfill_goes_without_a_log_that_it_may_not_see(world: World) -> None:
+    world.tenant.sandbox.faults.forbid = frozenset({"GET /api/WebhookEvent"})
+    won = plant(world, "Opportunities", status_id=WON_STATUS)
+
+    found = [event async for event in world.hydration.changed_since("halopsa", STARTED - timedelta(hours=1))]
+
+    assert [event.data["id"] for event in found] == [str(won)]
+
+
 @pytest.mark.parametrize("kind", ["ticket", "client"])
 async def test_a_record_that_is_gone_means_nothing(world: World, kind: str) -> None:
     with pytest.raises(Ignored, match="gone"):
@@ -190,13 +216,22 @@ async def test_the_backfill_finds_what_the_rules_speak_of(world: World) -> None:
     plant(world, "Opportunities", status_id=1)
     leaving = plant(world, "Tickets", tickettype_id=OFFBOARDING, client_id=world.client)
     plant(world, "Tickets", tickettype_id=1, client_id=world.client)
-    logged = {"webhook_id": "w-1", "entity_id": 4242, "requestbody": '{"event": "ticket status changed"}'}
-    world.tenant.sandbox.plant("WebhookEvent", logged)
+    bodies = {
+        4242: '{"event": "ticket status changed"}',
+        4243: '{"event": "ticket status changed", "ticket": {"id": 4243, "tickettype_id": 1}}',
+        4244: '{"event": "ticket status changed", "ticket": {"id": 4244, "tickettype_id": 32}}',
+        4245: "not JSON",
+    }
+    for identity, body in bodies.items():
+        logged = {"webhook_id": "w-1", "entity_id": identity, "requestbody": body}
+        world.tenant.sandbox.plant("WebhookEvent", logged)
 
     found = [event async for event in world.hydration.changed_since("halopsa", STARTED - timedelta(hours=1))]
 
     assert {(event.type, event.data["id"]) for event in found} == {
         ("halopsa.opportunity", str(won)),
         ("halopsa.ticket", "4242"),
+        ("halopsa.ticket", "4244"),
+        ("halopsa.ticket", "4245"),
         ("halopsa.ticket", str(leaving)),
     }

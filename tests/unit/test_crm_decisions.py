@@ -389,7 +389,8 @@ async def test_changes_from_before_the_first_start_are_history(system: str) -> N
 
 
 async def test_a_deal_that_was_won_before_the_beginning_that_the_policy_names_is_history(world: CrmWorld) -> None:
-    since = Source(since=datetime(2026, 11, 1, tzinfo=UTC))
+    since = Source(since=STARTED)
+    world.change("hubspot.deals", DEAL_IDS["hubspot"], closedate="2026-11-23")
     assert (await world.hydrate(told("hubspot"), since)).type == "deal.won"
 
     world.change("hubspot.deals", DEAL_IDS["hubspot"], closedate="2019-05-01T00:00:00Z")

@@ -4,7 +4,7 @@ Paths and states: learn.microsoft.com, "Use the Microsoft Dataverse Web API" and
 """
 
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -73,8 +73,8 @@ class Dynamics:
 
     name = "Dynamics"
     words = Words(deal="opportunity", client="account")
-    kinds = SETS.keys()
-    dated = ("opportunity",)
+    kinds: Collection[str] = SETS.keys()
+    dated: Collection[str] = ("opportunity",)
     fields = FIELDS
 
     def __init__(

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
-from urllib.parse import quote
 
 from worker.errors import Ignored
 from worker.events import Event
@@ -19,7 +18,7 @@ from workflows.crm.mapping import Mapper, moment_of, text
 from workflows.crm.records import Fields, Record, Words, found_changed
 from workflows.crm.rules import first_match
 from workflows.crm.since import refuse_history
-from workflows.halopsa import Halo, HaloNotFound
+from workflows.halopsa import Halo, HaloForbidden, HaloNotFound
 from workflows.halopsa.models import Choice, Note, WebhookEvent, custom_fields, whole_number
 from workflows.policy.sources import RecordRule, Source
 
@@ -77,10 +76,10 @@ class HaloHydrator:
             RetryLater: HaloPSA cannot be asked now.
             NeedsOperator: it refuses.
         """
-        kind, agent = event.type.partition(".")[2], str(event.data.get("agent_id") or "")
+        kind, agent = event.type.partition(".")[2], _agent(event)
         if kind not in PATHS:
             raise Ignored(f"HaloPSA's records of the kind {kind!r} start nothing")
-        refuse_history(event, None, self._policy.since, self._first_start)
+        refuse_history(event, self._policy.since or self._first_start)
         if agent and agent in {str(one.id) for one in await self._halo.signed_in.find()}:
             raise Ignored("Parhelion's own agent did it")
         record = await self._read(kind, str(event.data.get("id") or ""))
@@ -114,15 +113,14 @@ class HaloHydrator:
             RetryLater: HaloPSA cannot be asked now.
             NeedsOperator: it refuses.
         """
-        found = {
-            (_kind_told(sent), str(sent.entity_id)): sent.at
-            for sent in await self._halo.webhook_events.find()
-            if sent.at and sent.at >= moment and sent.entity_id
-        }
+        found = {}
+        for sent in await self._log():
+            kind, told = _told(sent)
+            if sent.at and sent.at >= moment and (not told or await self._spoken_of(_record(kind, told))):
+                found[kind, str(sent.entity_id)] = sent.at
         for kind in self._kinds():
             for row in await self._halo.rows_changed_since(PATHS[kind], "tickets", moment):
-                record = _record(kind, row)
-                if await self._won(record) or await first_match(self._policy.churned, record, self):
+                if await self._spoken_of(record := _record(kind, row)):
                     found[kind, record.id] = moment_of(row.get("last_update")) or moment
         for (kind, identity), changed in found.items():
             yield found_changed("halopsa", "", kind, identity, changed)
@@ -135,6 +133,17 @@ class HaloHydrator:
     async def aclose(self) -> None:
         """Close nothing: the connections to HaloPSA belong to the process."""
 
+    async def _log(self) -> list[WebhookEvent]:
+        """List what HaloPSA has sent; nothing where the API agent may not see that."""
+        try:
+            return [sent for sent in await self._halo.webhook_events.find() if sent.entity_id]
+        except HaloForbidden:
+            return []
+
+    async def _spoken_of(self, record: Record) -> bool:
+        """Whether a rule fits a record."""
+        return await self._won(record) or await first_match(self._policy.churned, record, self) is not None
+
     def _kinds(self) -> list[str]:
         """The kinds of records that rules speak of, as far as they can be listed."""
         rules = (*(self._policy.won or WON), *self._policy.churned)
@@ -142,13 +151,18 @@ class HaloHydrator:
 
     async def _read(self, kind: str, identity: str) -> Record | None:
         """Read a record. Opportunities are tickets, and their messages may say either."""
-        for path in (kind, "opportunity") if kind == "ticket" else (kind,):
-            try:
-                row = await self._halo.row(f"{PATHS[path]}/{quote(identity, safe='')}")
-            except HaloNotFound:
-                continue
-            return _record("opportunity" if row.get("is_opportunity") is True else path, row)
-        return None
+        try:
+            row = await self._halo.row(f"{PATHS[kind]}/{identity}") if identity.isdecimal() else {}
+        except HaloNotFound:
+            return await self._read_opportunity(identity) if kind == "ticket" else None
+        return _record("opportunity" if row.get("is_opportunity") is True else kind, row) if row else None
+
+    async def _read_opportunity(self, identity: str) -> Record | None:
+        try:
+            return await self._read("opportunity", identity)
+        except HaloForbidden:
+            # Opportunities take a permission of their own, which not everybody gives.
+            return None
 
     async def _won(self, record: Record) -> bool:
         return await first_match(self._policy.won or WON, record, self) is not None
@@ -167,7 +181,7 @@ class HaloHydrator:
     async def _churned(self, event: Event, record: Record) -> Event:
         told = replace(record, object="ticket")
         if record.object == "client":
-            await self._refuse_reached(record, unknown_agent=not event.data.get("agent_id"))
+            await self._refuse_reached(record, unknown_agent=not _agent(event))
             client = await self._keyed(record)
         else:
             client = await self._client(record)
@@ -206,19 +220,29 @@ class HaloHydrator:
             raise Ignored("a run of Parhelion is winding the client down")
 
 
+def _agent(event: Event) -> str:
+    """Give the id of the agent that did it; empty where it is not told."""
+    agent = str(event.data.get("agent_id") or "")
+    return "" if agent == "0" else agent
+
+
 def _record(kind: str, row: Mapping[str, Any]) -> Record:
     """Put custom fields beside the usual ones."""
     values = {**custom_fields(row.get("customfields") or []), **row}
     return Record(kind, str(whole_number(row.get("id"))), values)
 
 
-def _kind_told(sent: WebhookEvent) -> str:
-    """Tell what a logged delivery was about; a ticket where nothing says otherwise."""
+def _told(sent: WebhookEvent) -> tuple[str, Mapping[str, Any]]:
+    """Tell what a logged delivery was about (a ticket where nothing says otherwise), and what it said of it."""
     try:
-        words = str(json.loads(sent.body).get("event", "")).lower()
-    except (ValueError, AttributeError):
-        words = ""
-    return next((kind for kind in PATHS if kind in words), "ticket")
+        body = json.loads(sent.body)
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        return "ticket", {}
+    kind = next((kind for kind in PATHS if kind in str(body.get("event", "")).lower()), "ticket")
+    nested = body.get(kind)
+    return kind, nested if isinstance(nested, dict) else {}
 
 
 def _is_leaving(notes: Sequence[Note]) -> bool:

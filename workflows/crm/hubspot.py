@@ -5,7 +5,7 @@ Paths, types of associations and limits: developers.hubspot.com, "CRM API" (v3) 
 
 import itertools
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote
@@ -91,8 +91,8 @@ class HubSpot:
 
     name = "HubSpot"
     words = Words(deal="deal", client="company")
-    kinds = PATHS.keys()
-    dated = PATHS.keys()
+    kinds: Collection[str] = PATHS.keys()
+    dated: Collection[str] = PATHS.keys()
     fields = FIELDS
 
     def __init__(

@@ -34,7 +34,7 @@ class CrmHydrator:
         self._crm = crm
         self._account: str | None = None
         self._policy = policy
-        self._first_start = first_start
+        self._beginning = policy.since or first_start
         self._mapper = Mapper(crm.fields, policy.fields, crm.words)
         self._wanted = self._mapper.wanted(ruled_fields((*policy.won, *policy.churned), crm.words.pipeline))
 
@@ -52,7 +52,7 @@ class CrmHydrator:
         identity = str(event.data.get("merged_into") or event.data.get("id") or "")
         if kind not in self._crm.kinds or not identity:
             raise Ignored(f"{self._crm.name}'s {kind} {identity}: such a record starts nothing")
-        refuse_history(event, None, self._policy.since, self._first_start)
+        refuse_history(event, self._beginning)
         record = await self._crm.read(kind, identity, self._wanted)
         if record is None:
             raise Ignored(f"{self._crm.name}'s {kind} is gone: it was deleted before it could be read")
@@ -99,7 +99,8 @@ class CrmHydrator:
         outcome = await self._crm.outcome(deal, event)
         won = await first_match(self._policy.won, deal, self._crm) is not None if self._policy.won else outcome.won
         if won:
-            refuse_history(event, outcome.at, self._policy.since, self._first_start)
+            # Where the policy names a beginning, old deals that are imported or edited start nothing.
+            refuse_history(event, self._beginning, outcome.at if self._policy.since else None)
             return await self._won(event, deal, outcome)
         if rule := await first_match(self._policy.churned, deal, self._crm):
             return await self._churned(event, deal, rule)
@@ -147,8 +148,7 @@ class CrmHydrator:
 
     async def _churned(self, event: Event, record: Record, rule: RecordRule) -> Event:
         since = await self._crm.changed_at(record, rule.field)
-        if since:
-            refuse_history(replace(event, occurred_at=since), None, self._policy.since, self._first_start)
+        refuse_history(event, self._beginning, since)
         client = await self._client(record)
         known = self._mapper.client(client)
         named = {name: known[name] for name in ("id", "name") if name in known}

@@ -3,7 +3,7 @@
 Paths: developers.pipedrive.com, API reference version 2, and version 1 where 2 has nothing yet (users, notes).
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote
@@ -69,8 +69,8 @@ class Pipedrive:
     words = Words(
         deal="deal", client="organization", contact="person", owner="user", line="product", pipeline="pipeline_id"
     )
-    kinds = PATHS.keys()
-    dated = ("deal",)
+    kinds: Collection[str] = PATHS.keys()
+    dated: Collection[str] = ("deal",)
     fields = FIELDS
 
     def __init__(

@@ -49,7 +49,11 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What a CRM calls the kinds of records."""
+    """What a CRM calls the kinds of records.
+
+    Attributes:
+        pipeline: the deal's field that holds its pipeline.
+    """
 
     deal: str
     client: str
@@ -57,7 +61,6 @@ class Words:
     owner: str = "owner"
     line: str = "line_item"
     pipeline: str = "pipeline"
-    """The deal's field that holds its pipeline."""
 
 
 class Labelled(Protocol):

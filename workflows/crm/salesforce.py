@@ -4,7 +4,7 @@ Queries and sign-in: developer.salesforce.com, "REST API" and "SOQL and SOSL Ref
 """
 
 import re
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -74,8 +74,8 @@ class Salesforce:
 
     name = "Salesforce"
     words = Words(deal="opportunity", client="account", pipeline="RecordType.Name")
-    kinds = OBJECTS.keys()
-    dated = ("opportunity", "contract")
+    kinds: Collection[str] = OBJECTS.keys()
+    dated: Collection[str] = ("opportunity", "contract")
     fields = FIELDS
 
     def __init__(

@@ -6,22 +6,20 @@ from worker.errors import Ignored
 from worker.events import Event
 
 
-def refuse_history(event: Event, won_at: datetime | None, since: datetime | None, first_start: datetime | None) -> None:
+def refuse_history(event: Event, beginning: datetime | None, on: datetime | None = None) -> None:
     """Ignore what happened before the beginning.
 
     Args:
-        event: tells when its sender says that it happened.
-        won_at: when the CRM says that the deal was won; counts where the policy names a beginning, so that old deals
-            which are imported or edited start nothing.
-        since: the beginning that the policy names.
-        first_start: the beginning otherwise; None: there is none.
+        event: tells when the record changed.
+        beginning: of what counts; None: all does.
+        on: the day of the fact itself, where the CRM keeps it; some keep no time of day.
 
     Raises:
         Ignored: it is history.
     """
-    beginning = since or first_start
-    happened = min(event.occurred_at, won_at) if since and won_at else event.occurred_at
-    if beginning and happened < beginning:
-        raise Ignored(
-            f"it happened on {happened:%Y-%m-%d %H:%M} UTC, before {beginning:%Y-%m-%d %H:%M}, and is history"
-        )
+    if beginning is None:
+        return
+    old = event.occurred_at < beginning
+    if old or (on and on.date() < beginning.date()):
+        happened = event.occurred_at if old or on is None else on
+        raise Ignored(f"it happened at {happened:%Y-%m-%d %H:%M %Z}, before {beginning:%Y-%m-%d %H:%M %Z}: history")

@@ -4,7 +4,7 @@ Paths and sign-in: zoho.com/crm/developer, API version 7. The address depends on
 and is never taken from a notification.
 """
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote
@@ -67,8 +67,8 @@ class Zoho:
 
     name = "Zoho"
     words = Words(deal="deal", client="account", pipeline="Pipeline")
-    kinds = MODULES.keys()
-    dated = ("deal",)
+    kinds: Collection[str] = MODULES.keys()
+    dated: Collection[str] = ("deal",)
     fields = FIELDS
 
     def __init__(
