@@ -35,14 +35,16 @@ async def settled_kind(run: Run, msp: Msp, deal: Deal, client: ClientRef, kind: 
         return "new"
     if msp.policy.deals.unmapped != "ask":
         return msp.policy.deals.unmapped
-    if await run.step("prospect", was_prospect, msp.halo, client.id):
+    if await run.step("first-deal", is_first, msp.halo, client.id, deal.id):
         return "new"
     return await _asked(run, deal, client, hours=msp.policy.approval_hours)
 
 
-async def was_prospect(halo: Halo, client_id: int) -> bool:
-    """Whether a client was a prospect or lead: then its deal is a new one."""
-    return await is_prospect(halo, await halo.clients.get(client_id))
+async def is_first(halo: Halo, client_id: int, deal_id: str) -> bool:
+    """Whether a deal is a known client's first one: its contract stands already, or the client was a prospect."""
+    contracts = await halo.contracts.find(client_id=client_id)
+    made = any(contract.ref.strip() == deal_id for contract in contracts)
+    return made or await is_prospect(halo, await halo.clients.get(client_id))
 
 
 async def _asked(run: Run, deal: Deal, client: ClientRef, *, hours: int) -> Kind:

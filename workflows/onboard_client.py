@@ -1,6 +1,8 @@
 """Onboarding: from a won deal to a client with its main site, contacts and contract in HaloPSA."""
 
 from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
 
 from pydantic import BaseModel, Field
 
@@ -24,6 +26,7 @@ from workflows.ensure import (
     fill,
     find_lack,
 )
+from workflows.ensure.contact import Refused, try_contact
 from workflows.ensure.standing import look_around
 from workflows.ensure.ticket import filled_fields
 from workflows.halopsa import Halo
@@ -111,6 +114,11 @@ async def onboard_client(run: Run, msp: Msp, event: Event) -> Onboarded:
     wanted = Wanted(_managed(deal), main, msp.policy, may_be_made=kind in {None, "new"}, data=event.data)
     client = await settle_client(run, msp, wanted)
     await run.known_as(f"halo:{client.id}")
+    if client.inactive and run.newer:
+        question = (
+            f"{client.name} is inactive, and run {run.newer} of a later event changed it. Onboard it all the same?"
+        )
+        await run.approval("late", question, within=timedelta(hours=msp.policy.approval_hours))
     kind = await settled_kind(run, msp, deal.deal, client, kind)
     if kind == "ignore":
         return Onboarded(kind=kind)
@@ -144,16 +152,15 @@ async def _enter(work: Onboarding, wanted: Wanted) -> None:
 async def _settle_in(work: Onboarding) -> None:
     """Ensure the sites and contacts of a new deal."""
     run, halo, client, deal = work.run, work.msp.halo, work.client, work.deal
-    main = deal.sites[0] if deal.sites else None
-    main_site = await run.step("main-site", ensure_main_site, halo, client, main, deal.client.phone)
+    main, held = deal.sites[0] if deal.sites else None, work.ledger.before.main_site
+    main_site = await run.step("main-site", ensure_main_site, halo, client, main, deal.client.phone, held)
     work.made.sites.append(main_site)
     work.ledger.add_main_site(main, main_site)
     if main and main.key:
         work.places[main.key] = main_site.id
     for site in deal.sites[1:]:
         await _ensure_site(work, site)
-    for contact in deal.contacts:
-        await _ensure_contact(work, contact)
+    await _ensure_contacts(work)
 
 
 async def _find_sites(work: Onboarding) -> None:
@@ -177,23 +184,26 @@ async def _ensure_site(work: Onboarding, site: Site) -> None:
             work.places[site.key] = made.id
 
 
-async def _ensure_contact(work: Onboarding, contact: Contact) -> None:
-    rules, halo = work.msp.policy.contacts, work.msp.halo
-    data = {**work.event.data, "contact": contact.model_dump(mode="json")}
-    made = await work.run.step(
-        f"contact:{contact.key}",
-        ensure_contact,
-        halo,
-        work.client,
-        work.place(contact),
-        contact,
-        main=contact is work.deal.contacts[0],
-        portal_access=rules.portal_access_level if contact.portal_access else None,
-        custom_fields=filled_fields(rules.custom_fields, data) or None,
-    )
-    work.ledger.add_contact(contact, made)
-    if made:
-        work.made.contacts.append(made)
+async def _ensure_contacts(work: Onboarding) -> None:
+    """Ensure the contacts: a primary one that HaloPSA refuses fails the run, another one is left out and named."""
+    rules = work.msp.policy.contacts
+    for contact in work.deal.contacts:
+        data = {**work.event.data, "contact": contact.model_dump(mode="json")}
+        more: dict[str, Any] = {
+            "portal_access": rules.portal_access_level if contact.portal_access else None,
+            "custom_fields": filled_fields(rules.custom_fields, data) or None,
+        }
+        step, about = f"contact:{contact.key}", (work.msp.halo, work.client, work.place(contact), contact)
+        ensured: Ensured | Refused | None
+        if contact is work.deal.contacts[0]:
+            ensured = await work.run.step(step, ensure_contact, *about, main=True, **more)
+        else:
+            ensured = await work.run.step(step, try_contact, *about, **more)
+        if isinstance(ensured, Refused):
+            work.ledger.refuse("contact", contact.name, ensured.why)
+            continue
+        work.ledger.add_contact(contact, ensured)
+        work.made.contacts += [ensured] if ensured else []
 
 
 async def _agree(work: Onboarding) -> None:

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from workflows.canonical import Contact, Site, normalised_name
 from workflows.ensure import ClientRef, Ensured, Lack, Skippable
 from workflows.ensure.standing import Standing
 from workflows.report import Done, Line
 
-ADDRESS = ("name", "phone", "line1", "line2", "city", "region", "postcode", "country")
+ADDRESS: Final = frozenset({"name", "phone", "line1", "line2", "city", "region", "postcode", "country"})
 
 
 @dataclass(slots=True)
@@ -37,9 +37,9 @@ class Ledger:
 
     def add_main_site(self, site: Site | None, ensured: Ensured) -> None:
         """Enter the main site."""
-        given = site.model_dump(include=set(ADDRESS), exclude_none=True) if site and self.before.main_site else {}
         held = self.before.main_site
-        changes = {name: (held.get(name), value) for name, value in given.items() if held.get(name) != value}
+        given = site.model_dump(include=set(ADDRESS & held.keys()), exclude_none=True) if site else {}
+        changes = {name: (held[name], value) for name, value in given.items() if held[name] != value}
         self._add("site", ensured, site.name if site else "main", made=self.client.created, changes=changes)
 
     def add_site(self, site: Site, ensured: Skippable) -> None:
@@ -51,6 +51,11 @@ class Ledger:
         was_inactive = self.before.contacts.get(contact.key)
         changes = {"inactive": (True, False)} if was_inactive else {}
         self._add("contact", ensured, contact.name, made=was_inactive is None, changes=changes)
+
+    def refuse(self, what: str, name: str, why: str) -> None:
+        """Enter a record that HaloPSA does not take."""
+        self.lines.append(Line(what=what, done="refused", name=name, why=why))
+        self.remarks.append(f"{what} {name} left out: {why}")
 
     def add(self, what: str, ensured: Skippable, name: str) -> None:
         """Enter a record that the run alone can have made."""

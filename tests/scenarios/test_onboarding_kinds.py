@@ -485,6 +485,47 @@ async def test_the_report_says_what_was_done(tenant: Tenant, deal: Fields) -> No
     assert "phone: 555-123-4567 → 555-000" in again
 
 
+async def test_a_contact_that_halopsa_refuses_holds_up_nothing_unless_it_is_the_primary_one(deal: Fields) -> None:
+    tenant = Tenant(dialect="guide")
+    other = tenant.sandbox.plant("Client", {"name": "Umbrella"})
+    tenant.sandbox.plant("Users", {"name": "Ada", "client_id": other, "emailaddress": "ada@x.example"})
+    deal["contacts"].append({"name": "Ada", "email": "ada@x.example"})
+    result = await onboarded(tenant, deal)
+
+    assert len(result.contact_ids) == 1
+    assert [remark.partition(":")[0] for remark in result.remarks] == ["contact Ada left out"]
+    (note,) = tenant.rows("CRMNote")
+    assert "- contact (Ada): refused: HaloPSA refused POST /Users (400): Duplicate email" in note["note"]
+    deal["contacts"][1]["primary"] = True
+    with pytest.raises(NeedsOperator, match="Duplicate email"):
+        await further(tenant, deal | {"client": {"id": "C-88", "name": "Globex"}})
+
+
+async def test_a_late_deal_does_not_bring_back_a_client_that_has_left_since(tenant: Tenant, deal: Fields) -> None:
+    tenant.policy = policy(onboard_client={"inactive_client": "reactivate"})
+    tenant.sandbox.plant("Client", tenant.keyed(key="C-77", name="Acme Corporation", inactive=True))
+    before = tenant.picture()
+
+    with pytest.raises(Asleep, match="run r-2 of a later event changed it"):
+        await tenant.claim(event("deal.won", next_deal(deal, "new")), Notebook(newer="r-2"))
+    assert tenant.picture() == before
+
+
+async def test_a_deal_won_again_is_no_riddle(tenant: Tenant, deal: Fields) -> None:
+    first = await tenant.finish(event("deal.won", deal))
+    again = await tenant.finish(event("deal.won", deal), Notebook())
+
+    assert (again.kind, again.contract_id) == ("new", first.contract_id)
+
+
+async def test_nothing_is_written_to_a_main_site_that_is_as_it_should_be(tenant: Tenant, deal: Fields) -> None:
+    await onboarded(tenant, deal)
+    before = len(tenant.wire.calls)
+    await further(tenant, deal)
+
+    assert [call for call in tenant.wire.calls[before:] if call.startswith("POST")] == ["POST /api/CRMNote"]
+
+
 async def test_the_report_may_be_left_out(tenant: Tenant, deal: Fields) -> None:
     tenant.policy = policy(onboard_client={"report_note": False})
     await onboarded(tenant, deal)

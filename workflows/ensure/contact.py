@@ -2,11 +2,25 @@
 
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict
+
 from workflows import canonical
 from workflows.canonical import normalised_name
 from workflows.ensure.ensured import ClientRef, Ensured, Skippable, eldest, must_look
-from workflows.halopsa import Halo, HaloConflict
+from workflows.halopsa import Halo, HaloConflict, HaloForbidden, HaloRefused
 from workflows.halopsa.models import Contact
+
+
+class Refused(BaseModel):
+    """A contact that HaloPSA does not take.
+
+    Attributes:
+        why: in its words.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    why: str
 
 
 async def ensure_contact(
@@ -33,6 +47,18 @@ async def ensure_contact(
         if known is None:
             raise
         return known
+
+
+async def try_contact(
+    halo: Halo, client: ClientRef, site_id: int, contact: canonical.Contact, **more: Any
+) -> Ensured | Refused | None:
+    """Do as `ensure_contact` for a contact that is not the main one; one that HaloPSA refuses holds nothing up."""
+    try:
+        return await ensure_contact(halo, client, site_id, contact, main=False, **more)
+    except HaloForbidden:
+        raise
+    except HaloRefused as refusal:
+        return Refused(why=refusal.what)
 
 
 def contact_key(row: Contact) -> str:

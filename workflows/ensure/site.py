@@ -1,5 +1,6 @@
 """Sites: the main one adopted where HaloPSA made it, further ones found by name, else made."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from workflows import canonical
@@ -10,11 +11,24 @@ from workflows.halopsa import Halo, HaloRefused
 from workflows.halopsa.client import COUNTRIES
 
 
-async def ensure_main_site(halo: Halo, client: ClientRef, site: canonical.Site | None, phone: str | None) -> Ensured:
+async def ensure_main_site(
+    halo: Halo,
+    client: ClientRef,
+    site: canonical.Site | None,
+    phone: str | None,
+    held: Mapping[str, Any] | None = None,
+) -> Ensured:
     """Give the client's main site its name, address and telephone number.
 
     HaloPSA makes a client's first site itself, so that one is adopted. A site of the wanted name is taken for it too;
     one is made only where there is none.
+
+    Args:
+        halo: HaloPSA.
+        client: whose site it is.
+        site: what the event says.
+        phone: the client's telephone number, where the site has none.
+        held: the main site as it was found, by our names, so that nothing is written where all is well.
     """
     site_id = client.main_site_id
     if not site_id or must_look(halo, client):
@@ -24,7 +38,7 @@ async def ensure_main_site(halo: Halo, client: ClientRef, site: canonical.Site |
         made = await halo.sites.create(**{"name": "Main", **wanted}, client_id=client.id, main=True)
         return Ensured(id=made.id, created=True, in_doubt=halo.in_doubt, remarks=remarks)
     # An address that the event does not give says nothing about the one that a known client has.
-    if site or (client.undisputed and phone):
+    if (site or (client.undisputed and phone)) and not _holds(held, {"id": site_id, **wanted}):
         await halo.sites.update(site_id, **wanted)
     # Under a client of its own this run alone can have made the site that it found.
     may_be_double = halo.in_doubt and client.created and not client.main_site_id
@@ -51,6 +65,13 @@ async def _site_fields(
     country_code, remarks = await _country_code(halo, site.country)
     fields = site.model_dump(include={"name", "line1", "line2", "city", "region", "postcode", "country"})
     return {**fields, "phone": site.phone or phone, "country_code": country_code}, remarks
+
+
+def _holds(held: Mapping[str, Any] | None, wanted: Mapping[str, Any]) -> bool:
+    """Whether a site as it was found is as it is to be, as far as HaloPSA keeps it."""
+    if not held:
+        return False
+    return all(held[name] == wanted[name] for name in held.keys() & wanted.keys() if wanted[name])
 
 
 async def _country_code(halo: Halo, country: str | None) -> tuple[str | None, list[str]]:

@@ -16,7 +16,7 @@ class Standing(BaseModel):
     Attributes:
         contacts: each contact's key, and whether it was inactive.
         sites: the sites' names, normalised.
-        main_site: the main site's fields by our names.
+        main_site: the main site's fields by our names, as far as HaloPSA keeps them.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -34,5 +34,10 @@ async def look_around(halo: Halo, client: ClientRef) -> Standing:
     return Standing(
         contacts={contact_key(row): row.inactive for row in contacts},
         sites=[normalised_name(row.name) for row in sites],
-        main_site=(await halo.sites.get(main.id)).model_dump(mode="json") if main else {},
+        main_site=await _fields_of(halo, main.id) if main else {},
     )
+
+
+async def _fields_of(halo: Halo, site_id: int) -> dict[str, Any]:
+    fields = (await halo.sites.get(site_id)).model_dump(mode="json")
+    return {name: value for name, value in fields.items() if name == "id" or halo.sites.has(name)}
