@@ -239,6 +239,16 @@ async def test_a_client_that_is_made_in_between_is_seen(planted_tenant: tuple[Te
     assert client in clients_of("client-without-contacts", await examined(tenant, tmp_path))
 
 
+async def test_a_list_that_hides_account_managers_accuses_nobody(
+    planted_tenant: tuple[Tenant, Planted], tmp_path: Path
+) -> None:
+    tenant, _ = planted_tenant
+    silent = over(SilentList(tenant.wire, "/Client", "clients", "accountmanagertech"))
+    (found,) = of_kind("client-without-account-manager", await examined(tenant, tmp_path, connection=silent))
+
+    assert (found.certainty, found.clients) == ("unknown", ())
+
+
 class OnceOfNoUse(httpx.AsyncBaseTransport):
     """Answers one page of clients with something that is no list."""
 
@@ -254,18 +264,20 @@ class OnceOfNoUse(httpx.AsyncBaseTransport):
 
 
 class SilentList(httpx.AsyncBaseTransport):
-    """Lists contracts without some of their fields."""
+    """Makes one kind of list ("contracts" at ``/ClientContract``) leave out some fields."""
 
-    def __init__(self, inner: httpx.AsyncBaseTransport, *left_out: str) -> None:
+    def __init__(self, inner: httpx.AsyncBaseTransport, path: str, key: str, *left_out: str) -> None:
         self._inner = inner
+        self._path = path
+        self._key = key
         self._left_out = left_out
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         response = await self._inner.handle_async_request(request)
-        if not request.url.path.endswith("/ClientContract"):
+        if not request.url.path.endswith(self._path):
             return response
         envelope = json.loads(await response.aread())
-        for row in envelope["contracts"]:
+        for row in envelope[self._key]:
             for name in self._left_out:
                 row.pop(name)
         return httpx.Response(200, json=envelope)
@@ -281,7 +293,7 @@ async def test_whether_a_contract_rolls_is_asked_where_the_list_does_not_say(
     planted_tenant: tuple[Tenant, Planted], tmp_path: Path
 ) -> None:
     tenant, planted = planted_tenant
-    silent = over(SilentList(tenant.wire, "rollingcontract", "expired"))
+    silent = over(SilentList(tenant.wire, "/ClientContract", "contracts", "rollingcontract", "expired"))
 
     assert in_short(await examined(tenant, tmp_path, connection=silent)) == expected(planted)
 
@@ -291,7 +303,7 @@ async def test_without_the_right_to_ask_halopsas_word_that_it_expired_counts(
 ) -> None:
     tenant, planted = planted_tenant
     tenant.sandbox.faults.deny = frozenset({"GET /api/ClientContract/{id}"})
-    silent = over(SilentList(tenant.wire, "rollingcontract"))
+    silent = over(SilentList(tenant.wire, "/ClientContract", "contracts", "rollingcontract"))
 
     assert in_short(await examined(tenant, tmp_path, connection=silent)) == expected(planted)
     assert any("/ClientContract/" in call for call in tenant.wire.calls)

@@ -14,13 +14,12 @@ from workflows.data_quality.duplicates import duplicate_names
 from workflows.data_quality.finding import Finding, Named, Records, named
 from workflows.data_quality.hierarchy import faulty_parents
 from workflows.end_contracts import may_roll, runs_past
-from workflows.halopsa.dialects import UNASSIGNED_AGENT_ID
 from workflows.halopsa.models import Client, Contact, Contract, RecurringInvoice, Ticket
 from workflows.policy.quality import Check
 from workflows.snapshot import GENERAL_USER
 
 Left = TypeVar("Left", Ticket, Contract, RecurringInvoice)
-List = Literal["contacts", "tickets", "contracts", "recurring_invoices", "won_deals"]
+List = Literal["account_managers", "contacts", "tickets", "contracts", "recurring_invoices", "won_deals"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +67,9 @@ def contacts_without_email(records: Records) -> Iterator[Finding]:
 
 def clients_without_account_manager(records: Records) -> Iterator[Finding]:
     """Find clients in use whose account nobody manages."""
+    managed = set(records.account_managers)
     for client in records.in_use:
-        if client.account_manager_id <= UNASSIGNED_AGENT_ID:
+        if client.id not in managed:
             yield Finding(
                 kind="client-without-account-manager",
                 clients=(named(client),),
@@ -136,7 +136,7 @@ CHECKS: Final = (
     QualityCheck("contact-without-email", contacts_without_email, "contacts"),
     QualityCheck("duplicate-client-names", duplicate_names),
     QualityCheck("client-hierarchy", faulty_parents),
-    QualityCheck("client-without-account-manager", clients_without_account_manager),
+    QualityCheck("client-without-account-manager", clients_without_account_manager, "account_managers"),
     QualityCheck("inactive-client-with-open-tickets", open_tickets_left, "tickets"),
     QualityCheck("inactive-client-with-running-contracts", running_contracts_left, "contracts"),
     QualityCheck("inactive-client-with-recurring-invoices", recurring_invoices_left, "recurring_invoices"),

@@ -15,7 +15,8 @@ from workflows.data_quality.finding import Finding, Records, WonDeal
 from workflows.data_quality.tape import Tape, open_tape
 from workflows.end_contracts import may_roll, runs_past
 from workflows.halopsa import Halo, HaloConnection, HaloRefused
-from workflows.halopsa.models import Contract
+from workflows.halopsa.dialects import UNASSIGNED_AGENT_ID
+from workflows.halopsa.models import Client, Contract
 from workflows.policy import Policy
 
 T = TypeVar("T")
@@ -27,6 +28,8 @@ TRIES: Final = 10
 LONGEST_PAUSE_S: Final = 60.0
 TELL_EVERY: Final = 25
 """Requests between two signs of life."""
+SAMPLE: Final = 5
+NOT_LISTED: Final = "Look for them in HaloPSA itself, or leave this check out: data_quality.skip in the policy."
 RIGHTS: Final = "Let the API application's agent read them; parhelion doctor says which right is missing."
 
 
@@ -153,6 +156,19 @@ def _findings(checks: Sequence[QualityCheck], records: Records, refused: Mapping
     return found
 
 
+async def _account_managers(halo: Halo, _policy: Policy, records: Records) -> list[Any]:
+    """Name the clients that have an account manager; where the list shows none at all, look whether it shows them."""
+    managed = [client.id for client in records.in_use if _has_account_manager(client)]
+    for client in [] if managed else records.in_use[:SAMPLE]:
+        if _has_account_manager(await halo.clients.get(client.id)):
+            raise NeedsOperator("HaloPSA's list of clients does not show account managers.", mend=NOT_LISTED)
+    return managed
+
+
+def _has_account_manager(client: Client) -> bool:
+    return client.account_manager_id > UNASSIGNED_AGENT_ID
+
+
 async def _contacts(halo: Halo, _policy: Policy, _records: Records) -> list[Any]:
     return await halo.contacts.find()
 
@@ -189,6 +205,7 @@ async def _recurring_invoices(halo: Halo, _policy: Policy, _records: Records) ->
 
 
 READERS: Final[Mapping[List, Callable[[Halo, Policy, Records], Awaitable[list[Any]]]]] = {
+    "account_managers": _account_managers,
     "contacts": _contacts,
     "tickets": _open_tickets,
     "contracts": _contracts,

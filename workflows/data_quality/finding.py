@@ -67,6 +67,7 @@ class Records:
         names: when two names are alike.
         today: the day on which contracts are looked at.
         clients: by their ids, inactive ones included.
+        account_managers: the ids of those clients that have one.
         contacts: inactive ones included.
         tickets: the open ones.
         contracts: ended ones included.
@@ -77,6 +78,7 @@ class Records:
     names: Names
     today: date
     clients: Mapping[int, Client] = field(default_factory=dict)
+    account_managers: Sequence[int] = ()
     contacts: Sequence[Contact] = ()
     tickets: Sequence[Ticket] = ()
     contracts: Sequence[Contract] = ()
