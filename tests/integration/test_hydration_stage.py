@@ -4,11 +4,14 @@ import time
 
 import pytest
 
+from tests.crm_world import DEAL_IDS, CrmWorld, told
 from tests.integration.world import NOON, World
+from tests.memory_run import STARTED
 from worker.errors import Ignored, NeedsOperator, RetryLater
 from worker.events import Event
 from worker.inbox import Inbox
 from worker.journal.records import event_details
+from workflows.registry import WORKFLOWS
 
 
 async def routed(world: World, trouble: Exception) -> dict[str, object]:
@@ -48,3 +51,41 @@ async def test_an_event_waits_as_long_as_the_sender_asks(world: World, after: fl
     attended = await world.redis.zscore("ph:open", "event/hubspot:1")
     assert attended is not None
     assert attended / 1000 - 5 >= before + least_s - 0.1
+
+
+async def test_a_won_deal_starts_one_run_however_it_is_told(world: World) -> None:
+    crms = CrmWorld()
+    hydration = crms.hydration()
+    inbox = Inbox(world.journal, world.reader, WORKFLOWS, hydration.hydrate)
+    delivered = told("hubspot")
+    await inbox.accept([delivered])
+    (run,) = await inbox.route(delivered.id)
+
+    found = [event async for event in hydration.changed_since("hubspot", STARTED)]
+    await inbox.accept(found)
+
+    assert [await inbox.route(event.id) for event in found] == [[]]
+    again = await world.reader.event(found[0].id)
+    assert again is not None
+    assert event_details(found[0].id, again)["repeats"] == run
+    stored = await world.reader.event(delivered.id)
+    assert stored is not None
+    payload = event_details(delivered.id, stored)["payload"]
+    assert (payload["type"], payload["data"]["client"]["name"]) == ("deal.won", "Acme Corporation")
+    assert payload["told"]["type"] == "hubspot.deal"
+
+
+async def test_a_reopened_deal_starts_one_run_however_it_is_told(world: World) -> None:
+    crms = CrmWorld()
+    crms.change("hubspot.deals", DEAL_IDS["hubspot"], dealstage="contractsent")
+    past = [{"value": value, "timestamp": "2026-11-22T00:00:00Z"} for value in ("contractsent", "closedwon")]
+    crms.crms.tables["hubspot.deals"][DEAL_IDS["hubspot"]]["history"] = {"dealstage": past}
+    hydration = crms.hydration()
+    inbox = Inbox(world.journal, world.reader, WORKFLOWS, hydration.hydrate)
+    found = [event async for event in hydration.changed_since("hubspot", STARTED)]
+    events = [told("hubspot"), *found]
+    await inbox.accept(events)
+
+    runs = [await inbox.route(event.id) for event in events]
+
+    assert [len(started) for started in runs] == [1, 0]

@@ -51,11 +51,14 @@ async def test_a_lost_deal_means_nothing_without_a_rule(world: CrmWorld, system:
 
 async def test_a_hubspot_deal_that_was_won_before_is_reopened(world: CrmWorld) -> None:
     world.change("hubspot.deals", DEAL_IDS["hubspot"], dealstage="contractsent")
-    world.crms.tables["hubspot.deals"][DEAL_IDS["hubspot"]]["history"] = {"dealstage": ["contractsent", "closedwon"]}
+    entries = [("contractsent", 23), ("other", 21), ("closedwon", 20), ("contractsent", 10)]
+    history = [{"value": value, "timestamp": f"2026-11-{day}T00:00:00Z"} for value, day in entries]
+    world.crms.tables["hubspot.deals"][DEAL_IDS["hubspot"]]["history"] = {"dealstage": history}
 
     event = await world.hydrate(told("hubspot"))
 
-    assert event.type == "deal.reopened"
+    assert (event.type, event.occurred_at) == ("deal.reopened", datetime(2026, 11, 21, tzinfo=UTC))
+    assert event.payload["timestamp"] == "2026-11-21T00:00:00+00:00"
     assert event.data["deal"]["id"] == DEAL_IDS["hubspot"]
     assert event.data["client"]["id"] == CLIENT_IDS["hubspot"]
 
@@ -69,10 +72,13 @@ async def test_a_pipedrive_deal_that_was_won_before_is_reopened(world: CrmWorld)
 async def test_a_salesforce_opportunity_that_was_won_before_is_reopened(world: CrmWorld) -> None:
     identity = DEAL_IDS["salesforce"]
     world.change("salesforce.Opportunity", identity, IsWon=False, IsClosed=False)
-    past = {"OpportunityId": identity, "StageName": "Signed", "ForecastCategory": "Closed"}
-    world.crms.plant("salesforce.OpportunityHistory", past)
+    for category, day in (("Pipeline", 10), ("Closed", 20), ("Pipeline", 21), ("Forecast", 22)):
+        entry = {"OpportunityId": identity, "ForecastCategory": category, "CreatedDate": f"2026-11-{day}T00:00:00Z"}
+        world.crms.plant("salesforce.OpportunityHistory", entry)
 
-    assert (await world.hydrate(told("salesforce"))).type == "deal.reopened"
+    event = await world.hydrate(told("salesforce"))
+
+    assert (event.type, event.occurred_at) == ("deal.reopened", datetime(2026, 11, 21, tzinfo=UTC))
 
 
 async def test_a_dynamics_opportunity_whose_state_becomes_open_is_reopened(world: CrmWorld) -> None:
@@ -412,6 +418,13 @@ async def test_a_completed_event_can_be_completed_anew(world: CrmWorld, system: 
 
 async def test_a_canonical_event_is_left_as_it_is(world: CrmWorld) -> None:
     event = told("standard", "won")
+
+    assert await world.hydration().hydrate(event) is event
+
+
+async def test_what_a_sender_of_canonical_events_says_was_told_does_not_count(world: CrmWorld) -> None:
+    event = told("token", "won")
+    event.payload["told"] = {"type": "hubspot.deal", "data": {"id": DEAL_IDS["hubspot"]}}
 
     assert await world.hydration().hydrate(event) is event
 

@@ -123,9 +123,9 @@ class Dynamics:
     async def outcome(self, deal: Record, event: Event) -> Outcome:
         """An opportunity has a state; one that is told to be open now was closed before."""
         state = text(deal.values.get("statecode"))
-        reopened = state == OPEN and text(at(event.data, "values.statecode")) == OPEN
-        won = state == WON
-        return Outcome(won, not won and reopened, moment_of(deal.values.get("actualclosedate")) if won else None)
+        if state == WON:
+            return Outcome(won=True, at=moment_of(deal.values.get("actualclosedate")))
+        return Outcome(won=False, won_before=state == OPEN and text(at(event.data, "values.statecode")) == OPEN)
 
     async def client_of(self, record: Record, wanted: Wanted) -> Record | None:
         """Give the account, which came with the opportunity: its customer, or the customer's."""

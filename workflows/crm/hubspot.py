@@ -17,7 +17,7 @@ from worker.events import Event
 from worker.run import Guard
 from workflows.crm.api import Api, RecordGone
 from workflows.crm.mapping import as_html, at, moment_of, number, text
-from workflows.crm.records import Fields, Outcome, Record, Wanted, Words
+from workflows.crm.records import Fields, Outcome, Record, Wanted, Words, lost_again
 from workflows.crm.sign_in import FixedToken
 
 URL: Final = "https://api.hubapi.com"
@@ -134,9 +134,12 @@ class HubSpot:
         stage = await self._stage(pipeline, text(deal.values.get("dealstage")) or "")
         chance = number(at(stage, "metadata.probability"))
         won = chance == WON if chance is not None else text(deal.values.get("hs_is_closed_won")) == "true"
-        earlier = [] if won else [await self._stage(pipeline, one) for one in deal.values["stages"]]
-        before = any(number(at(one, "metadata.probability")) == WON for one in earlier)
-        return Outcome(won, before, moment_of(deal.values.get("closedate")) if won else None)
+        if won:
+            return Outcome(won, at=moment_of(deal.values.get("closedate")))
+        past = [
+            (await self._stage(pipeline, str(one.get("value"))), one.get("timestamp")) for one in deal.values["stages"]
+        ]
+        return lost_again((number(at(held, "metadata.probability")) == WON, moment_of(since)) for held, since in past)
 
     async def client_of(self, record: Record, wanted: Wanted) -> Record | None:
         """Read the primary company, or the only one.
@@ -297,7 +300,7 @@ def _properties(kind: str, wanted: Wanted) -> str:
 
 def _record(kind: str, row: Mapping[str, Any]) -> Record:
     history = (row.get("propertiesWithHistory") or {}).get("dealstage") or ()
-    values = {**(row.get("properties") or {}), "stages": [one.get("value") for one in history]}
+    values = {**(row.get("properties") or {}), "stages": history}
     links = {name: _ids(held) for name, held in (row.get("associations") or {}).items()}
     return Record(kind, str(row.get("id")), values, links)
 

@@ -105,7 +105,9 @@ class CrmHydrator:
         if rule := await first_match(self._policy.churned, deal, self._crm):
             return await self._churned(event, deal, rule)
         if outcome.won_before:
-            return await self._reopened(event, deal)
+            refuse_history(event, self._beginning, outcome.at)
+            # The same reopening whenever it is read, however often the deal changes afterwards.
+            return await self._reopened(replace(event, occurred_at=outcome.at or event.occurred_at), deal)
         raise Ignored("the deal is not won")
 
     async def _won(self, event: Event, deal: Record, outcome: Outcome) -> Event:
@@ -209,9 +211,12 @@ def canonical(event: Event, kind: str, data: Mapping[str, Any]) -> Event:
 
 
 def as_told(event: Event) -> Event:
-    """Give back the event that a canonical one was made from; one that was made from none comes back as it is."""
+    """Give back the event that a canonical one was made from; one that was made from none comes back as it is.
+
+    What a sender of canonical events puts there does not count.
+    """
     told = event.payload.get(TOLD)
-    if not isinstance(told, dict):
+    if not isinstance(told, dict) or str(told.get("type")).partition(".")[0] != event.source:
         return event
     payload = {name: value for name, value in event.payload.items() if name != TOLD}
     return replace(event, type=str(told.get("type")), payload=payload | told)

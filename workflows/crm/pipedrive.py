@@ -91,10 +91,10 @@ class Pipedrive:
         return None if row is None or row.get("is_deleted") or row.get("deleted") else _record(kind, row)
 
     async def outcome(self, deal: Record, event: Event) -> Outcome:
-        """A deal has a status; that it was won before is told, or shows in the time when it first was."""
-        won = deal.values.get("status") == WON
-        before = at(event.data, "previous.status") == WON or bool(deal.values.get("first_won_time"))
-        return Outcome(won, not won and before, moment_of(deal.values.get("won_time")) if won else None)
+        """A deal has a status; that it was won before is told."""
+        if deal.values.get("status") == WON:
+            return Outcome(won=True, at=moment_of(deal.values.get("won_time")))
+        return Outcome(won=False, won_before=at(event.data, "previous.status") == WON)
 
     async def client_of(self, record: Record, wanted: Wanted) -> Record | None:
         """Read the organisation."""

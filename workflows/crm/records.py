@@ -1,6 +1,6 @@
 """A CRM's records as they are read, and what every CRM's client can do."""
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -39,12 +39,26 @@ class Outcome:
     Attributes:
         won: whether it is won now.
         won_before: whether it was won earlier and is not now.
-        at: when it was won, where the CRM says so (UTC).
+        at: since when it is won, or is not any more, where the CRM says so (UTC).
     """
 
     won: bool
     won_before: bool = False
     at: datetime | None = None
+
+
+def lost_again(history: Iterable[tuple[bool, datetime | None]]) -> Outcome:
+    """Say of a deal that is not won how it stands.
+
+    Args:
+        history: whether it was won, and since when (UTC), the latest first.
+    """
+    left_at = None
+    for won, since in history:
+        if won:
+            return Outcome(won=False, won_before=True, at=left_at)
+        left_at = since
+    return Outcome(won=False)
 
 
 @dataclass(frozen=True, slots=True)

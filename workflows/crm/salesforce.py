@@ -14,7 +14,7 @@ from worker.events import Event
 from worker.run import Guard
 from workflows.crm.api import Api
 from workflows.crm.mapping import at, moment_of, yes
-from workflows.crm.records import Fields, Outcome, Record, Wanted, Words
+from workflows.crm.records import Fields, Outcome, Record, Wanted, Words, lost_again
 from workflows.crm.sign_in import FetchedToken
 
 ID: Final = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
@@ -117,9 +117,12 @@ class Salesforce:
         if yes(deal.values.get("IsWon")):
             stamps = (deal.values.get(name) for name in ("LastStageChangeDate", "CloseDate"))
             return Outcome(won=True, at=next((one for one in map(moment_of, stamps) if one), None))
-        names = ["StageName", "ForecastCategory"]
-        history = await self._query(_select(names, "OpportunityHistory", f"OpportunityId='{deal.id}'"))
-        return Outcome(won=False, won_before=any(row.get("ForecastCategory") == WON_FORECAST for row in history))
+        names = ["StageName", "ForecastCategory", "CreatedDate"]
+        condition = f"OpportunityId='{deal.id}' ORDER BY CreatedDate DESC"
+        history = await self._query(_select(names, "OpportunityHistory", condition))
+        return lost_again(
+            (row.get("ForecastCategory") == WON_FORECAST, moment_of(row.get("CreatedDate"))) for row in history
+        )
 
     async def client_of(self, record: Record, wanted: Wanted) -> Record | None:
         """Give the account, which came with the record."""

@@ -15,7 +15,7 @@ from worker.events import Event
 from worker.run import Guard
 from workflows.crm.api import Api, RecordGone
 from workflows.crm.mapping import at, moment_of, text
-from workflows.crm.records import Fields, Outcome, Record, Wanted, Words
+from workflows.crm.records import Fields, Outcome, Record, Wanted, Words, lost_again
 from workflows.crm.sign_in import FetchedToken
 
 URL, ACCOUNTS_URL = "https://www.zohoapis.com", "https://accounts.zoho.com"
@@ -108,7 +108,9 @@ class Zoho:
         if _type(types, deal.values.get("Stage")) == WON:
             return Outcome(won=True, at=moment_of(deal.values.get("Closing_Date")))
         history = await self._stage_history(deal)
-        return Outcome(won=False, won_before=any(_type(types, row.get("Stage")) == WON for row in history))
+        return lost_again(
+            (_type(types, row.get("Stage")) == WON, moment_of(row.get("Modified_Time"))) for row in history
+        )
 
     async def client_of(self, record: Record, wanted: Wanted) -> Record | None:
         """Read the account."""

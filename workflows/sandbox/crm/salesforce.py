@@ -13,7 +13,7 @@ from workflows.sandbox.crm.crms import Crms, Row
 
 _QUERY = re.compile(
     r"SELECT (?P<names>.+) FROM (?P<object>\w+)"
-    r"(?: WHERE (?P<field>\w+)(?P<how>>?=)'?(?P<value>[^' ]+)'?(?: ORDER BY \w+)?)?"
+    r"(?: WHERE (?P<field>\w+)(?P<how>>?=)'?(?P<value>[^' ]+)'?(?: ORDER BY (?P<order>\w+)(?: DESC)?)?)?"
 )
 _INNER = re.compile(r"\(SELECT ([^)]+) FROM (\w+)\)")
 _REFERENCES = {"Owner": "User"}
@@ -42,6 +42,8 @@ def _query(call: CrmCall) -> Any:
     if call.places["command"] == "query":
         rows = [row for row in rows if not row.get("IsDeleted")]
     kept = [row for row in rows if _fits(row, asked["field"], asked["how"], asked["value"])]
+    if asked["order"]:
+        kept.sort(key=lambda row: str(row.get(asked["order"])), reverse=call.query["q"].endswith("DESC"))
     names = [name for name in asked["names"].split(",") if name]
     records = [_shown(call.crms, row, names) for row in kept]
     for row, record in zip(kept, records, strict=True):
