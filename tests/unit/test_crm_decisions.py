@@ -339,6 +339,14 @@ async def test_a_company_is_found_where_the_deal_comes_without_associations(worl
     assert (await world.hydrate(told("hubspot"))).data["client"]["id"] == CLIENT_IDS["hubspot"]
 
 
+async def test_a_company_that_was_merged_away_comes_as_what_it_has_become(world: CrmWorld) -> None:
+    company = world.crms.tables["hubspot.companies"][CLIENT_IDS["hubspot"]]
+    world.crms.tables["hubspot.companies"]["5"] = company
+    world.crms.tables["hubspot.deals"][DEAL_IDS["hubspot"]]["associations"]["companies"] = ["5"]
+
+    assert (await world.hydrate(told("hubspot"))).data["client"]["id"] == CLIENT_IDS["hubspot"]
+
+
 async def test_line_items_that_the_token_may_not_see_are_left_out(world: CrmWorld) -> None:
     del world.crms.tables["hubspot.line_items"]
     world.crms.faults.hubspot.forbid = frozenset({"POST /hubspot/crm/v3/objects/line_items/batch/read"})

@@ -151,7 +151,7 @@ class HubSpot:
             return record
         ids = record.links.get("companies", ())
         chosen = ids[0] if len(ids) == 1 else await self._primary(record)
-        return await self.read("company", chosen, wanted) if chosen else None
+        return next(iter(await self._batch("company", [chosen] if chosen else [], wanted)), None)
 
     async def contacts_of(self, deal: Record, wanted: Wanted) -> Sequence[Record]:
         """Read the contacts, those with an e-mail address first."""
@@ -248,13 +248,16 @@ class HubSpot:
         return next(iter([*primary, *kinds]), "")
 
     async def _batch(self, kind: str, ids: Sequence[str], wanted: Wanted) -> list[Record]:
-        rows: dict[str, Any] = {}
+        rows: list[Mapping[str, Any]] = []
         for first in range(0, len(ids), BATCH):
             inputs = [{"id": one} for one in ids[first : first + BATCH]]
             body = {"properties": list(wanted.get(kind, ())), "inputs": inputs}
             answer = await self._api.send("POST", f"{self._objects}/{PATHS[kind]}/batch/read", json=body)
-            rows |= {str(row.get("id")): row for row in answer.get("results") or ()}
-        return [_record(kind, rows[one]) for one in ids if one in rows and not rows[one].get("archived")]
+            rows += answer.get("results") or ()
+        # A merged record comes under the id of what it has become.
+        places = {one: place for place, one in enumerate(ids)}
+        found = [_record(kind, row) for row in rows if not row.get("archived")]
+        return sorted(found, key=lambda record: places.get(record.id, len(ids)))
 
     async def _stage(self, pipeline: str, stage: str) -> Mapping[str, Any]:
         """Find a stage; in another pipeline where the deal's own has none of that id. Ids may come again in each."""

@@ -8,7 +8,7 @@ from typing import Any
 from worker.errors import Ignored, NeedsOperator
 from worker.events import Event
 from worker.run import Guard
-from workflows.crm.api import CrmDenied, CrmRefused
+from workflows.crm.api import CrmRefused
 from workflows.crm.mapping import Mapper
 from workflows.crm.records import Crm, Outcome, Record, found_changed
 from workflows.crm.rules import first_match, ruled_fields
@@ -172,8 +172,8 @@ class CrmHydrator:
     async def _lines(self, deal: Record) -> Sequence[Record]:
         try:
             return await self._crm.lines_of(deal, self._wanted)
-        except CrmDenied:
-            # Nothing hangs on line items, and the other permissions do not include them.
+        except CrmRefused:
+            # Nothing hangs on line items, and the permissions for the rest do not include them.
             return []
 
     async def _accounted(self, event: Event) -> Event:
