@@ -1,10 +1,8 @@
 """Winding down: a client that leaves becomes inactive, its tickets are closed and its contracts end."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
-from typing import Final
 
 from pydantic import BaseModel, Field
 
@@ -28,9 +26,6 @@ from workflows.restore import Change, keep_changes
 from workflows.rmm import notify
 from workflows.snapshot import Snapshot, take_snapshot
 from workflows.verify_churn import verify_churn
-
-LEAVING_MARK: Final = re.compile(r"Parhelion run (\S+): leaving")
-"""How a run's note that a client leaves ends."""
 
 
 class Churned(BaseModel):
