@@ -11,11 +11,12 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.crm_world import CLIENT_IDS, DEAL_IDS, CrmWorld
 from tests.memory_run import STARTED
 from tests.tenant import Crash, Tenant, fixed_clock
 from worker.budget import WaitingGuard
 from worker.errors import RetryLater
-from workflows.data_quality import Finding, TapeInUse, WonDeal, examine
+from workflows.data_quality import Finding, TapeInUse, WonDeal, examine, won_deals
 from workflows.data_quality.duplicates import duplicate_names
 from workflows.data_quality.finding import Records
 from workflows.data_quality.tape import open_tape
@@ -174,6 +175,23 @@ async def test_won_deals_without_a_client_are_named(tenant: Tenant, tmp_path: Pa
 
     assert "D-2" in found.what
     assert "Beta" in found.what
+
+
+@pytest.mark.parametrize("system", ["hubspot", "pipedrive"])
+async def test_the_crms_are_asked_for_won_deals(tenant: Tenant, tmp_path: Path, system: str) -> None:
+    world = CrmWorld()
+    open_deals: dict[str, dict[str, Any]] = {
+        "hubspot": {"id": "77", "properties": {"dealname": "Open", "dealstage": "open"}},
+        "pipedrive": {"id": 77, "title": "Open", "status": "open", "update_time": "2026-11-23T09:00:00Z"},
+    }
+    world.crms.plant(f"{system}.deals", open_deals[system])
+    deals = await won_deals(world.hydration(), [system], STARTED - timedelta(days=30))
+    (found,) = of_kind("won-deal-without-client", await examined(tenant, tmp_path, won_deals=deals))
+    assert DEAL_IDS[system] in found.what
+    assert "Acme Corporation" in found.what
+
+    tenant.sandbox.plant("Client", tenant.keyed(CLIENT_IDS[system], name="Renamed"))
+    assert of_kind("won-deal-without-client", await examined(tenant, tmp_path, won_deals=deals)) == []
 
 
 @pytest.fixture
