@@ -250,6 +250,7 @@ async def test_a_client_is_classified_and_billed_as_its_deal_says(deal: Fields) 
     relations = {row["name"]: row["id"] for row in tenant.sandbox.store.reference["Lookup"] if row["lookupid"] == 89}
     currencies = {row["code"]: row["id"] for row in tenant.sandbox.store.reference["Currency"]}
     code = next(iter(currencies))
+    tenant.sandbox.plant("Client", {"name": "Umbrella", "default_currency_code": 2})
     relation = next(iter(relations))
     tenant.policy = policy(
         clients={
@@ -276,6 +277,17 @@ async def test_a_client_is_classified_and_billed_as_its_deal_says(deal: Fields) 
     assert (client["tax_number"], client["paymentterms"]) == ("GB 123", 14)
     assert (client["default_currency_code"], client["accountmanagertech"]) == (currencies[code], 3)
     assert result.remarks == ["custom field Wrong not set: HaloPSA's names begin with CF"]
+
+
+async def test_everything_that_an_event_may_say_costs_no_more_than_eight_requests_and_the_note(deal: Fields) -> None:
+    tenant = Tenant(dialect="v2")
+    deal["client"] |= {"type": "Customer", "currency": "GBP", "payment_terms_days": 30, "tax_number": "GB1"}
+    deal["deal"]["contract"] |= {"billing_period": "monthly", "notice_days": 30}
+    result = await onboarded(tenant, deal)
+
+    assert len(tenant.wire.calls) == 9
+    assert tenant.rows("Client", id=result.client_id)[0]["customertype"] == 1
+    assert result.remarks == []
 
 
 async def test_the_guides_client_is_billed_in_its_words(deal: Fields) -> None:

@@ -58,7 +58,7 @@ class ClientFields:
             "payment_terms_days": client.payment_terms_days,
             "tax_number": client.tax_number,
             "currency": client.currency,
-            "currency_id": await self._currency(),
+            "currency_id": await self._currency(rows),
             "custom_fields": self._custom_fields() or None,
         }
 
@@ -100,9 +100,10 @@ class ClientFields:
         found = await self._choose("customer relationship", wanted, partial(self._halo.lookup, number))
         return [{"id": str(found.id), "name": found.name}] if found else None
 
-    async def _currency(self) -> int | None:
+    async def _currency(self, rows: Sequence[Client]) -> int | None:
+        """Return the currency; only where clients have currencies of their own is the list of them asked for."""
         wanted = self._client.currency
-        if not (wanted and self._halo.clients.has("currency_id")):
+        if not wanted or not any(row.currency_id for row in rows):
             return None
         found = await self._choose("currency", wanted, self._currencies)
         return found.id if found else None
