@@ -32,12 +32,12 @@ def deal_won(number: int = 77, *, at: datetime = MONDAY, delivery: str = "deal")
 
 
 def churned(
-    number: int = 77, *, at: datetime = MONDAY, leaves: timedelta = timedelta(days=3), delivery: str = "churn"
+    number: int = 77, *, at: datetime = MONDAY, leaves: timedelta | None = timedelta(days=3), delivery: str = "churn"
 ) -> Event:
-    """A client that leaves some days after the event."""
+    """A client that leaves some days after the event; None names no day."""
     payload = copy.deepcopy(CHURN) | {"timestamp": at.isoformat()}
     payload["data"]["client"] = {"id": f"C-{number}", "name": f"Client {number}"}
-    payload["data"]["last_service_day"] = (at + leaves).date().isoformat()
+    payload["data"]["last_service_day"] = None if leaves is None else (at + leaves).date().isoformat()
     return canonical_event("standard", f"{delivery}-{number}", payload, received_at=at)
 
 
