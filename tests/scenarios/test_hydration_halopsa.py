@@ -86,7 +86,7 @@ async def test_a_won_opportunity_of_a_prospect_is_a_deal(world: World) -> None:
     found = await world.hydrate("ticket", record)
 
     assert found.type == "deal.won"
-    assert found.data["deal"] == {"id": str(record), "name": "Acme", "amount": 2400.0}
+    assert found.data["deal"] == {"id": str(record), "name": "Acme", "amount": 2400.0, "lines": []}
     assert found.data["client"] == {"name": "Northwind"}
     (contact,) = found.data["contacts"]
     assert contact == {"name": "Ann Lee", "email": "ann@northwind.example", "primary": True}

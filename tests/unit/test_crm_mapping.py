@@ -104,7 +104,8 @@ async def test_a_contact_without_a_name_is_called_by_its_address_and_one_with_an
 ) -> None:
     world.crms.plant("hubspot.contacts", {"id": "1", "properties": {"firstname": "No", "lastname": "Mail"}})
     world.crms.plant("hubspot.contacts", {"id": "2", "properties": {"email": "info@acme.example.com"}})
-    world.crms.tables["hubspot.deals"][DEAL_IDS["hubspot"]]["associations"]["contacts"] = ["1", "2"]
+    world.crms.plant("hubspot.contacts", {"id": "3", "properties": {"phone": "555"}})
+    world.crms.tables["hubspot.deals"][DEAL_IDS["hubspot"]]["associations"]["contacts"] = ["1", "3", "2"]
 
     first, second = (await world.hydrate(told("hubspot"))).data["contacts"]
 

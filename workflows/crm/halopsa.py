@@ -14,7 +14,7 @@ from worker.errors import Ignored
 from worker.events import Event
 from worker.run import Guard
 from workflows.crm.hydrator import canonical
-from workflows.crm.mapping import Mapper, moment_of, text
+from workflows.crm.mapping import NAMES, Mapper, moment_of, text
 from workflows.crm.records import Fields, Record, Words, found_changed
 from workflows.crm.rules import first_match
 from workflows.crm.since import refuse_history
@@ -174,7 +174,7 @@ class HaloHydrator:
             "deal": self._mapper.deal(told, (), client) | {"id": ticket.id},
             "client": self._mapper.client(client, told),
             "sites": self._mapper.site(told, client),
-            "contacts": [contact | {"primary": True}] if contact["name"] else [],
+            "contacts": [contact | {"primary": True}] if NAMES & contact.keys() else [],
         }
         return canonical(event, "deal.won", data)
 

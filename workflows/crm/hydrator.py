@@ -9,7 +9,7 @@ from worker.errors import Ignored, NeedsOperator
 from worker.events import Event
 from worker.run import Guard
 from workflows.crm.api import CrmRefused
-from workflows.crm.mapping import Mapper
+from workflows.crm.mapping import NAMES, Mapper
 from workflows.crm.records import Crm, Outcome, Record, found_changed
 from workflows.crm.rules import first_match, ruled_fields
 from workflows.crm.since import refuse_history
@@ -121,6 +121,7 @@ class CrmHydrator:
         if outcome.at:
             mapped.setdefault("won_at", outcome.at.isoformat())
         people = [self._mapper.contact(contact, client, deal) for contact in contacts]
+        people = [person for person in people if NAMES & person.keys()]
         data = {
             "deal": mapped,
             "client": self._mapper.client(client, deal, owner),

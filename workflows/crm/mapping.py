@@ -16,6 +16,8 @@ CLIENT, SITE, CONTACT, LINE, DEAL = "client.", "site.", "contact.", "deal.lines.
 EVENT_FIELDS: Final = ("last_service_day", "notice_on", "reason", "reason_code", "requested_by", "handover_to")
 """What ``client.churned`` says beside its client."""
 SITE_KEY: Final = "main"
+NAMES: Final = frozenset({"name", "first_name", "last_name"})
+"""What a contact can be called by."""
 MAX_COUNT: Final = 1_000_000
 
 
@@ -164,17 +166,15 @@ class Mapper:
         return [{"key": SITE_KEY, "main": True, **found}]
 
     def contact(self, contact: Record, *others: Record) -> dict[str, Any]:
-        """Map a contact; one without a name is called by its e-mail address."""
+        """Map a contact; one without a name is called by its e-mail address, where it has one."""
         found = self._part(CONTACT, (contact, *others))
-        named = {"name", "first_name", "last_name"} & found.keys()
-        return _identity(contact) | ({} if named else {"name": found.get("email", "")}) | found
+        called = {} if NAMES & found.keys() or "email" not in found else {"name": found["email"]}
+        return _identity(contact) | called | found
 
     def deal(self, deal: Record, lines: Sequence[Record], *others: Record) -> dict[str, Any]:
         """Map a deal and its line items."""
-        found = self._part(DEAL, (deal, *others))
-        found.pop("lines", None)
-        shown = [part["lines"] for line in lines if "lines" in (part := self._part(DEAL, (line,)))]
-        return {"id": deal.id, **found, **({"lines": shown} if shown else {})}
+        shown = [self._part(LINE, (line,)) for line in lines]
+        return {"id": deal.id} | self._part(DEAL, (deal, *others)) | {"lines": shown}
 
     def event(self, *records: Record) -> dict[str, Any]:
         """Map what ``client.churned`` says beside its client."""
