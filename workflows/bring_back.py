@@ -37,19 +37,14 @@ class LeftBehind(BaseModel):
         back: what is to be brought back: field → the value now and the value that it had.
         stays: what a person has changed since: field → the value that the client's end wrote and the value now.
         gone: what HaloPSA does not show any more.
-        remark: why nothing of this is known; empty where it is.
+        remarks: what nobody knows.
     """
 
     inactive: bool
     back: list[Change] = Field(default_factory=list)
     stays: list[Change] = Field(default_factory=list)
     gone: list[Change] = Field(default_factory=list)
-    remark: str = ""
-
-    @property
-    def visible(self) -> list[Change]:
-        """What is to be brought back and can be seen: HaloPSA's listings do not show all."""
-        return [change for change in self.back if any(now is not None for now, _ in change.fields.values())]
+    remarks: list[str] = Field(default_factory=list)
 
 
 async def find_left_behind(halo: Halo, client_id: int) -> LeftBehind:
@@ -60,10 +55,10 @@ async def find_left_behind(halo: Halo, client_id: int) -> LeftBehind:
     """
     left = LeftBehind(inactive=(await halo.clients.get(client_id)).inactive)
     if await was_brought_back(halo, client_id):
-        return left.model_copy(update={"remark": "an earlier run has brought it back already"})
+        return left.model_copy(update={"remarks": ["an earlier run has brought it back already"]})
     kept = await kept_changes(halo, client_id)
     if not kept:
-        return left.model_copy(update={"remark": "nothing says what its end changed: look at what belongs to it"})
+        return left.model_copy(update={"remarks": ["nothing says what its end changed: look at what belongs to it"]})
     for what in COLLECTIONS:
         of_kind = {change.ids[0]: change for change in kept if change.what == what}
         rows = await _rows(halo, what, client_id, of_kind) if of_kind else {}
@@ -71,6 +66,12 @@ async def find_left_behind(halo: Halo, client_id: int) -> LeftBehind:
         compared = [(change, _stays(change, rows[number])) for number, change in of_kind.items() if number in rows]
         left.stays.extend(_alike(stays for _, stays in compared if stays.fields))
         left.back.extend(_alike(_back(one, rows[one.ids[0]]) for one, stays in compared if not stays.fields))
+    left.remarks.extend(
+        f"{change.what} {change.ids[0]}: nothing says what {name} was before"
+        for change in kept
+        for name, (before, _) in change.fields.items()
+        if _is_unknown(name, before)
+    )
     return left
 
 
@@ -89,6 +90,16 @@ async def bring_back(halo: Halo, changes: list[Change]) -> Skippable:
     if refused:
         raise NeedsOperator(" ".join(f"{changes[0].what} {record_id}: {why}" for record_id, why in refused.items()))
     return Ensured(id=0)
+
+
+async def still_missing(halo: Halo, client_id: int, brought_back: list[Change]) -> list[str]:
+    """Read back what was brought back, and name the records that do not have their former values."""
+    missing = []
+    for what in COLLECTIONS:
+        of_kind = [(number, change) for change in brought_back if change.what == what for number in change.ids]
+        rows = await _rows(halo, what, client_id, [number for number, _ in of_kind]) if of_kind else {}
+        missing += [f"{what} {number}" for number, change in of_kind if _lacks(rows.get(number), change)]
+    return missing
 
 
 async def activate(halo: Halo, client_id: int) -> Ensured:
@@ -137,6 +148,11 @@ def _back(change: Change, row: Record) -> Change:
         if now[name] != before and not _is_unknown(name, before)
     }
     return change.model_copy(update={"fields": back})
+
+
+def _lacks(row: Record | None, change: Change) -> bool:
+    now = {name: getattr(row, name, None) for name in change.fields}
+    return any(now[name] != then and not _is_unknown(name, now[name]) for name, (_, then) in change.fields.items())
 
 
 def _is_unknown(name: str, value: Value) -> bool:

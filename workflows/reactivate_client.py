@@ -18,6 +18,7 @@ from workflows.bring_back import (
     activate,
     bring_back,
     find_left_behind,
+    still_missing,
 )
 from workflows.canonical import changed_client
 from workflows.ensure import ClientRef, Ensured, Skippable, ensure_note, remark_all
@@ -73,7 +74,7 @@ async def reactivate_client(run: Run, msp: Msp, event: Event) -> Reactivated:
     skipped = await _bring_back(run, halo, left.back)
     brought_back = [change for change in left.back if f"back:{change.what}" not in skipped]
     await run.step("verify", verify_return, halo, client.id, brought_back)
-    remarks += [left.remark] if left.remark else []
+    remarks += left.remarks
     await file_report(
         run,
         halo,
@@ -107,10 +108,8 @@ async def verify_return(halo: Halo, client_id: int, brought_back: list[Change]) 
     Raises:
         NeedsOperator: names what it has not.
     """
-    left = await find_left_behind(halo, client_id)
-    missing = [f"client {client_id}"] if left.inactive else []
-    kinds = {change.what for change in brought_back}
-    missing += [f"{one.what} {number}" for one in left.visible if one.what in kinds for number in one.ids]
+    missing = [f"client {client_id}"] if (await halo.clients.get(client_id)).inactive else []
+    missing += await still_missing(halo, client_id, brought_back)
     if missing:
         raise NeedsOperator(
             f"HaloPSA still shows as after the client's end: {', '.join(missing)}.",

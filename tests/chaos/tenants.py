@@ -97,13 +97,11 @@ def tenant_that_was_left() -> Sandbox:
     client = sandbox.plant("Client", {"name": "Client 77", "ref": "C-77", "toplevel_id": 2, "inactive": True})
     ended = {"client_id": client, "end_date": "2026-10-31T00:00:00", "rollingcontract": False}
     contracts = [sandbox.plant("ClientContract", {"ref": f"D-{number}", **ended}) for number in (1, 2)]
-    invoice = sandbox.plant("RecurringInvoice", {"client_id": client, "disabled": True})
     asset = sandbox.plant("Asset", {"client_id": client, "assettype_id": 1, "inactive": True})
     changes: list[dict[str, Any]] = [
         {"what": "client", "ids": [client], "fields": {"inactive": [False, True]}},
         {"what": "contract", "ids": contracts[:1], "fields": {"end": [None, "2026-10-31"], "rolling": [True, False]}},
         {"what": "contract", "ids": contracts[1:], "fields": {"end": ["2027-06-30", "2026-10-31"]}},
-        {"what": "recurring invoice", "ids": [invoice], "fields": {"disabled": [False, True]}},
         {"what": "asset", "ids": [asset], "fields": {"inactive": [False, True]}},
     ]
     kept = f"{json.dumps({'changes': changes})}\nParhelion run r-0: changes 1 of 1"

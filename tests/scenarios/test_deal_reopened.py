@@ -57,6 +57,7 @@ async def test_an_onboarding_at_work_is_paused_and_the_client_says_so(tenant: Te
 async def test_a_finished_onboarding_becomes_a_task_and_nothing_is_undone(tenant: Tenant, deal: dict[str, Any]) -> None:
     with_a_task(tenant)
     won = await tenant.finish(event("deal.won", deal))
+    tenant.sandbox.plant("ClientContract", {"client_id": won.client_id, "ref": "D-9"})
     before = {entity: tenant.rows(entity) for entity in ("Client", "Site", "Users", "ClientContract")}
 
     result = await tenant.finish(event("deal.reopened", deal), stopped(deal, "finished"))

@@ -121,6 +121,42 @@ async def test_what_a_person_has_changed_since_stays(tenant: Tenant, acme: Acme)
     assert f"asset {acme.asset}: left: not there any more" in note
 
 
+async def test_assets_come_back_from_the_client_that_got_them(tenant: Tenant, acme: Acme) -> None:
+    rules = {"assets": "reassign", "reassign_assets_to": "Example MSP"}
+    churn = tenant.policy.churn_client.model_copy(update=rules)
+    tenant.policy = tenant.policy.model_copy(update={"churn_client": churn})
+    await leave(tenant)
+    assert tenant.rows("Asset", id=acme.asset)[0]["client_id"] == 1
+
+    await tenant.finish(back())
+
+    assert tenant.rows("Asset", id=acme.asset)[0]["client_id"] == acme.client
+
+
+async def test_what_nobody_knows_is_named_and_the_rest_brought_back(tenant: Tenant, acme: Acme) -> None:
+    await leave(tenant)
+    for note in tenant.rows("CRMNote"):
+        tenant.change("CRMNote", note["id"], note=note["note"].replace('"rolling":[true,', '"rolling":[null,'))
+
+    result = await tenant.finish(back())
+
+    (contract,) = tenant.rows("ClientContract", id=acme.rolling)
+    assert (contract["end_date"], contract["rollingcontract"]) == ("2027-06-30T00:00:00", False)
+    assert f"contract {acme.rolling}: nothing says what rolling was before" in result.remarks
+
+
+async def test_a_client_that_somebody_made_active_is_not_written_to(tenant: Tenant, acme: Acme) -> None:
+    await leave(tenant)
+    tenant.change("Client", acme.client, inactive=False)
+    before = len(tenant.wire.calls)
+
+    result = await tenant.finish(back())
+
+    assert "POST /api/Client" not in tenant.wire.calls[before:]
+    assert result.brought_back
+    assert tenant.rows("CRMNote", client_id=acme.client)[-1]["note"].count(f"client {acme.client}: found") == 1
+
+
 async def test_a_client_is_brought_back_once(tenant: Tenant, acme: Acme) -> None:
     await leave(tenant)
     await tenant.finish(back())
@@ -174,8 +210,20 @@ async def test_a_notice_that_is_withdrawn_stops_the_churn_that_waits(tenant: Ten
 
     assert {workflow for workflow, _, _ in notebook.halted} == {"churn_client"}
     assert "the run that was to wind it down after 2026-12-31 is paused: cancel it" in result.remarks
-    assert (await tenant.finish(back(timestamp="2026-11-25T09:00:00Z"))).remarks[:1] != result.remarks[:1]
+    again = await tenant.finish(back(timestamp="2026-11-25T09:00:00Z"))
+    assert "paused" not in " ".join(again.remarks)
     assert records(tenant) == before
+    assert acme.client
+
+
+async def test_a_notice_whose_run_is_not_found_is_left_to_a_person(tenant: Tenant, acme: Acme) -> None:
+    with pytest.raises(Asleep):
+        await tenant.claim(event("client.churned", LEAVES | {"last_service_day": "2026-12-31"}), Notebook())
+    by_another_run(tenant)
+
+    result = await tenant.finish(back())
+
+    assert "look whether a run still waits to wind it down after 2026-12-31, and cancel it" in result.remarks
     assert acme.client
 
 
