@@ -6,13 +6,31 @@ from typing import Any
 import pytest
 
 from tests.tenant import event
-from workflows.canonical import InvalidEvent, churned_client, normalised_name, won_deal
+from workflows.canonical import (
+    InvalidEvent,
+    changed_client,
+    churned_client,
+    created_contact,
+    departed_contact,
+    normalised_name,
+    reopened_deal,
+    won_deal,
+)
+
+READERS: dict[str, Any] = {
+    "deal.won": won_deal,
+    "deal.reopened": reopened_deal,
+    "client.churned": churned_client,
+    "client.updated": changed_client,
+    "client.reactivated": changed_client,
+    "contact.created": created_contact,
+    "contact.departed": departed_contact,
+}
 
 
 def problems(kind: str, data: Any, **more: Any) -> list[str]:
-    read: Any = won_deal if kind == "deal.won" else churned_client
     with pytest.raises(InvalidEvent) as raised:
-        read(event(kind, data, **more))
+        READERS[kind](event(kind, data, **more))
     return raised.value.problems
 
 
@@ -148,7 +166,9 @@ def test_a_faulty_contact_beside_the_primary_one_is_left_out_and_named() -> None
     ]
 
 
-@pytest.mark.parametrize("mark", [{"primary": True}, {"primary": "true"}, {"roles": ["billing", "primary"]}])
+@pytest.mark.parametrize(
+    "mark", [{"primary": True}, {"primary": "true"}, {"roles": ["billing", "Primary"]}, {"roles": "billing; primary"}]
+)
 def test_a_faulty_primary_contact_is_a_problem(mark: dict[str, Any]) -> None:
     contacts = [{"name": "A", "email": "a@a.example"}, {"name": "B", "email": "b@", **mark}]
 
@@ -230,3 +250,132 @@ def test_the_last_service_day_is_inclusive(data: dict[str, str], leaves_at: date
 
     assert churn.leaves_at == leaves_at
     assert churn.last_day(date(2026, 11, 23)) == last_day
+
+
+def test_every_field_of_a_won_deal_is_read() -> None:
+    given = {
+        "deal": {
+            "id": "D-1001",
+            "name": "Acme, managed services",
+            "kind": "new",
+            "pipeline": "default",
+            "won_at": "2026-11-23T09:00:00Z",
+            "url": "https://crm.example/D-1001",
+            "recurring_amount": "2400.0",
+            "one_off_amount": 0,
+            "currency": "GBP",
+            "po_number": 7,
+            "owner_email": "jane@msp.example",
+            "lines": [{"sku": "MS-USER", "name": "User", "quantity": 40, "unit_price": 60.0, "recurring": True}],
+            "contract": {
+                "type": 3,
+                "template": None,
+                "sla": "Premium",
+                "starts_on": "2026-12-01",
+                "term_months": "12",
+                "billing_period": "monthly",
+                "notice_days": 30,
+                "auto_renew": "true",
+            },
+        },
+        "client": {
+            "id": "C-77",
+            "name": "Acme Corporation",
+            "domains": "acme.example.com; acme.example",
+            "type": "Customer",
+            "group": None,
+            "parent_id": 12,
+            "invoice_to": "C-1",
+            "tax_number": "GB 1",
+            "payment_terms_days": "30",
+            "currency": "GBP",
+            "custom_fields": {"CFTier": "gold", "CFUsers": 40, "CFOld": None},
+        },
+        "contacts": [
+            {"id": "P-9", "name": "John", "roles": "primary, billing", "portal_access": "yes", "send_welcome": 1},
+        ],
+    }
+    deal = won_deal(event("deal.won", given))
+
+    assert (deal.deal.recurring_amount, deal.deal.one_off_amount, deal.deal.po_number) == (2400.0, 0.0, "7")
+    assert deal.deal.won_at == datetime(2026, 11, 23, 9, tzinfo=UTC)
+    assert [(line.sku, line.quantity, line.unit_price, line.recurring) for line in deal.deal.lines] == [
+        ("MS-USER", 40.0, 60.0, True)
+    ]
+    terms = deal.deal.contract
+    assert (terms.type, terms.template, terms.sla, terms.term_months) == ("3", None, "Premium", 12)
+    assert (terms.billing_period, terms.notice_days, terms.auto_renew) == ("monthly", 30, True)
+    client = deal.client
+    assert (client.domains, client.parent_id, client.group) == (["acme.example.com", "acme.example"], "12", None)
+    assert (client.payment_terms_days, client.custom_fields) == (30, {"CFTier": "gold", "CFUsers": 40, "CFOld": None})
+    (john,) = deal.contacts
+    assert (john.id, john.roles, john.primary, john.portal_access, john.send_welcome) == (
+        "P-9",
+        ["primary", "billing"],
+        True,
+        True,
+        True,
+    )
+
+
+@pytest.mark.parametrize("amount", ["a lot", float("nan"), float("inf"), [1]])
+def test_no_amounts(amount: Any) -> None:
+    (problem,) = problems("deal.won", won(deal={"id": "D-1", "recurring_amount": amount}))
+
+    assert "(deal.recurring_amount: " in problem
+
+
+@pytest.mark.parametrize("days", [-1, 100_000, "soon", 1.5])
+def test_no_payment_terms(days: Any) -> None:
+    (problem,) = problems("deal.won", won(client={"name": "Acme", "payment_terms_days": days}))
+
+    assert "(client.payment_terms_days: " in problem
+
+
+@pytest.mark.parametrize("kind", ["client.updated", "client.reactivated", "contact.created", "contact.departed"])
+def test_a_known_client_needs_a_key_or_a_name(kind: str) -> None:
+    contact = {"contact": {"name": "John"}} if kind.startswith("contact") else {}
+
+    assert problems(kind, {"client": {"phone": "1"}, **contact}) == [
+        "Client id or name is required (client: {'phone': '1'})"
+    ]
+    READERS[kind](event(kind, {"client": {"id": 7}, **contact}))
+
+
+def test_a_change_says_which_fields_it_gives() -> None:
+    changed = changed_client(event("client.updated", {"client": {"id": "C-7", "phone": "1", "email": None}}))
+
+    assert changed.client.model_fields_set == {"id", "phone"}
+    assert problems("client.updated", {"client": {"id": "C-7", "email": "x", "website": "y"}}) == [
+        "Invalid email format (client.email: 'x')",
+        "Invalid website URL (client.website: 'y')",
+    ]
+
+
+def test_a_new_contact_is_read_as_those_of_a_deal() -> None:
+    created = created_contact(event("contact.created", {"client": {"id": 7}, "contact": {"first_name": "Ada"}}))
+
+    assert (created.client.id, created.contact.name, created.contact.key) == ("7", "Ada", "ada")
+    assert problems("contact.created", {"client": {"id": 7}}) == ["Contact name is required (contact.name)"]
+
+
+@pytest.mark.parametrize(
+    ("contact", "key"), [({"email": "Ada@x.example"}, "ada@x.example"), ({"name": "Ada  L."}, "ada l")]
+)
+def test_a_departed_contact_is_known_by_address_or_name(contact: dict[str, str], key: str) -> None:
+    departed = departed_contact(event("contact.departed", {"client": {"name": "Acme"}, "contact": contact}))
+
+    assert departed.contact.key == key
+    assert problems("contact.departed", {"client": {"id": "C-1"}, "contact": {"id": "P-1"}}) == [
+        "Contact email or name is required (contact: {'id': 'P-1'})"
+    ]
+
+
+def test_a_reopened_deal_names_deal_and_client() -> None:
+    reopened = reopened_deal(event("deal.reopened", {"deal": {"id": 5}, "client": {"id": "C-1"}}))
+
+    assert (reopened.deal.id, reopened.client.id) == ("5", "C-1")
+    assert problems("deal.reopened", {}) == [
+        "Deal id is required (deal.id)",
+        "Client id or name is required (client: {})",
+    ]

@@ -16,6 +16,7 @@ from workflows.canonical.values import (
     Words,
     first_text,
     normalised_name,
+    words,
 )
 
 
@@ -240,6 +241,6 @@ def is_primary(contact: Any) -> bool:
     """Whether a contact of an event, read or not, is marked as the primary one."""
     if not isinstance(contact, dict):
         return False
-    roles = contact.get("roles")
-    marked = isinstance(roles, list | str) and "primary" in roles
-    return str(contact.get("primary")).lower() in {"true", "1"} or marked
+    roles = words(contact.get("roles"))
+    marked = isinstance(roles, list) and any(str(role).strip().casefold() == "primary" for role in roles)
+    return marked or str(contact.get("primary")).lower() in {"true", "1"}

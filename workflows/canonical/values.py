@@ -65,8 +65,8 @@ def _moment(value: Any) -> datetime:
     return moment
 
 
-def _words(value: Any) -> Any:
-    """Read a list of words, which some senders give as text with ``;`` or ``,`` between."""
+def words(value: Any) -> Any:
+    """Read a list of words, which some senders give as text with ``;`` or ``,`` between; anything else stays."""
     given = re.split("[;,]", value) if isinstance(value, str) else value
     return [word for word in given if word is not None and str(word).strip()] if isinstance(given, list) else given
 
@@ -77,7 +77,7 @@ Website = Annotated[str, Field(max_length=2000), AfterValidator(_website)]
 Day = Annotated[date, BeforeValidator(_day)]
 Moment = Annotated[datetime, BeforeValidator(_moment)]
 Amount = Annotated[float, Field(allow_inf_nan=False)]
-Words = Annotated[list[str], BeforeValidator(_words)]
+Words = Annotated[list[str], BeforeValidator(words)]
 
 
 class Part(BaseModel):
