@@ -27,6 +27,8 @@ Pause = Callable[[float], Awaitable[None]]
 
 HOST: Final = re.compile(r"(?:www\.)?((?:[\w-]+\.)+[\w-]+)")
 TRIES: Final = 10
+FIRST_TRIES: Final = 5
+"""How often something is tried as long as HaloPSA has not answered at all: it may be the wrong address."""
 LONGEST_PAUSE_S: Final = 60.0
 
 
@@ -144,15 +146,19 @@ class _Patience:
     def __init__(self, tell: Tell, pause: Pause) -> None:
         self._tell = tell
         self._pause = pause
+        self._tries = FIRST_TRIES
 
     async def with_(self, act: Callable[[], Awaitable[T]]) -> T:
-        for number in range(TRIES - 1):
+        for number in range(self._tries - 1):
             try:
-                return await act()
+                done = await act()
             except RetryLater as error:
                 wait_s = error.after or min(2.0**number, LONGEST_PAUSE_S)
                 self._tell(f"{error.reason}; again in {wait_s:.0f} s")
                 await self._pause(wait_s)
+            else:
+                self._tries = TRIES
+                return done
         return await act()
 
 

@@ -18,6 +18,7 @@ from worker.budget import WaitingGuard
 from worker.errors import RetryLater
 from workflows.data_quality import Finding, TapeInUse, WonDeal, examine, won_deals
 from workflows.data_quality.duplicates import duplicate_names
+from workflows.data_quality.examination import FIRST_TRIES
 from workflows.data_quality.finding import Records
 from workflows.data_quality.tape import open_tape
 from workflows.halopsa import HaloConnection
@@ -351,6 +352,17 @@ async def test_a_halopsa_that_is_away_ends_it_and_keeps_what_was_read(
 
     assert in_short(await examined(tenant, tmp_path)) == expected(planted)
     assert len(tenant.wire.requests) - before == whole - 9
+
+
+async def test_an_address_where_nobody_answers_is_not_tried_for_long(
+    planted_tenant: tuple[Tenant, Planted], tmp_path: Path
+) -> None:
+    tenant, _ = planted_tenant
+    tenant.wire.mishaps = dict.fromkeys(range(1, 1000), "never connected")
+    with pytest.raises(RetryLater):
+        await examined(tenant, tmp_path)
+
+    assert len(tenant.wire.requests) == FIRST_TRIES
 
 
 async def test_only_one_reads_at_a_time(tenant: Tenant, tmp_path: Path) -> None:

@@ -9,9 +9,10 @@ import pytest
 
 from tests.tenant import Tenant
 from worker.budget import WaitingGuard
+from worker.errors import RetryLater
 from workflows.halopsa import Halo
 from workflows.halopsa.models import Client
-from workflows.link import BadCompanies, Company, Link, link_companies, plan_links, read_companies
+from workflows.link import FIRST_TRIES, BadCompanies, Company, Link, link_companies, plan_links, read_companies
 from workflows.policy.tenant import Names
 
 COMPANIES = (
@@ -108,6 +109,14 @@ async def test_trouble_on_the_way_changes_nothing(tenant: Tenant, clients: list[
     assert [link.state for link in links] == ["written", "uncertain", "none", "linked", "uncertain"]
     tenant.wire.mishaps.clear()
     assert (await keys(tenant))[clients[0]] == "C-1"
+
+
+async def test_an_address_where_nobody_answers_is_not_tried_for_long(tenant: Tenant) -> None:
+    tenant.wire.mishaps = dict.fromkeys(range(1, 1000), "never connected")
+    with pytest.raises(RetryLater):
+        await linked(tenant, write=False)
+
+    assert len(tenant.wire.requests) == FIRST_TRIES
 
 
 async def test_a_key_that_came_meanwhile_is_never_overwritten(tenant: Tenant, clients: list[int]) -> None:

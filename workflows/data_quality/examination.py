@@ -25,6 +25,8 @@ Pause = Callable[[float], Awaitable[None]]
 
 TRIES: Final = 10
 """How often in a row a list is asked for without getting any further: for five minutes and more, HaloPSA's window."""
+FIRST_TRIES: Final = 5
+"""The same as long as HaloPSA has not answered at all: it may be the wrong address."""
 LONGEST_PAUSE_S: Final = 60.0
 TELL_EVERY: Final = 25
 """Requests between two signs of life."""
@@ -116,7 +118,7 @@ class Reading:
                 further = not useless and self.tape.place > reached
                 reached, tries = max(reached, self.tape.place), 1 if further else tries + 1
                 self.tape.go_back(start, forget=useless)
-                if tries == TRIES:
+                if tries == (TRIES if self._requests else FIRST_TRIES):
                     raise
                 wait_s = error.after or min(2.0 ** (tries - 1), LONGEST_PAUSE_S)
                 self._tell(f"{error.reason}; again in {wait_s:.0f} s")
