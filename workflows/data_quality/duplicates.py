@@ -9,10 +9,7 @@ from workflows.halopsa.models import Client
 from workflows.matching import Spelling, spelling
 from workflows.name_index import NameIndex
 
-MEND = (
-    "Look which of them is the right one, merge the others into it in HaloPSA (customer, More actions, Merge), or give "
-    "each a name that tells them apart."
-)
+MEND = "Merge them into the one that is right, or give each a name that tells it apart."
 
 
 def duplicate_names(records: Records) -> Iterator[Finding]:
@@ -49,11 +46,11 @@ def _forms_agree(names: Sequence[Spelling]) -> bool:
 
 def _duplicate(clients: Sequence[Client], what: str, *, certain: bool) -> Finding:
     found = sorted(clients, key=lambda client: client.id)
-    spelt = ", ".join(f"{one.id} {one.name!r}{' (inactive)' if one.inactive else ''}" for one in found)
+    inactive = ", ".join(str(client.id) for client in found if client.inactive)
     return Finding(
         kind="duplicate-client-names",
         certainty="certain" if certain else "likely",
         clients=tuple(map(named, found)),
-        what=f"{what}: {spelt}.",
+        what=f"{what}; inactive: {inactive}." if inactive else f"{what}.",
         mend=MEND,
     )

@@ -42,11 +42,11 @@ def _wrong_links(records: Records, field: str, above: Above) -> Iterator[Fault]:
         parent_id = above(client)
         parent = records.clients.get(parent_id)
         if parent_id == client.id:
-            yield Fault("itself", (client.id,), f"The client is its own {field}.")
+            yield Fault("itself", (client.id,), f"It is its own {field}.")
         elif parent is not None and parent.inactive:
-            yield Fault("inactive", (client.id,), f"The client's {field} {parent.id} {parent.name!r} is inactive.")
+            yield Fault("inactive", (client.id,), f"Its {field} {parent.id} {parent.name!r} is inactive.")
         elif parent is None and parent_id > 0:
-            yield Fault("missing", (client.id,), f"The client's {field} {parent_id} does not exist.")
+            yield Fault("missing", (client.id,), f"Its {field} {parent_id} does not exist.")
 
 
 def _circles(records: Records, field: str, above: Above) -> Iterator[Fault]:
@@ -61,5 +61,4 @@ def _circles(records: Records, field: str, above: Above) -> Iterator[Fault]:
             here = above(records.clients[here])
         circle = chain[chain.index(here) :] if here in chain else []
         if len(circle) > 1 and any(records.clients[one].in_use for one in circle):
-            names = " → ".join(f"{one} {records.clients[one].name!r}" for one in [*circle, here])
-            yield Fault("circle", tuple(circle), f"Each of the clients is the {field} of the one before: {names}.")
+            yield Fault("circle", tuple(circle), f"In a circle, each has the next one as its {field}.")
