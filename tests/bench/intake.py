@@ -31,6 +31,7 @@ CONNECTIONS = 50
 REPEATS = 3
 SETTLING = 1000
 """Deliveries of each source before those that are measured, in which connections are opened."""
+DEFAULTS = {"DELIVERIES": "10000", "ROUNDS": "5"}
 LINE = 2**24
 """Bytes that an answer of the sender may have."""
 
@@ -201,8 +202,6 @@ async def main() -> None:
             await measure(world, table, deliveries=deliveries, rounds=rounds, seed=seed)
     console.print(table)
 
-
-DEFAULTS: Mapping[str, str] = {"DELIVERIES": "10000", "ROUNDS": "5"}
 
 if __name__ == "__main__":
     asyncio.run(main())
