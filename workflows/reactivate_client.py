@@ -68,7 +68,7 @@ async def reactivate_client(run: Run, msp: Msp, event: Event) -> Reactivated:
         question = f"{client.name} is to be brought back, but run {run.newer} of a later event changed it. Go on?"
         await run.approval("late", question, within=timedelta(hours=msp.policy.approval_hours))
     left = await run.step("left-behind", find_left_behind, halo, client.id)
-    remarks = await _withdraw_notice(run, halo, event, client, left)
+    remarks = await _withdraw_notice(run, msp, event, client, inactive=left.inactive)
     if left.inactive:
         await run.step("active", activate, halo, client.id)
     skipped = await _bring_back(run, halo, left.back)
@@ -118,13 +118,13 @@ async def verify_return(halo: Halo, client_id: int, brought_back: list[Change]) 
     return Ensured(id=client_id)
 
 
-async def _withdraw_notice(run: Run, halo: Halo, event: Event, client: ClientRef, left: LeftBehind) -> list[str]:
-    """Stop a churn that still waits for its day.
+async def _withdraw_notice(run: Run, msp: Msp, event: Event, client: ClientRef, *, inactive: bool) -> list[str]:
+    """Stop a churn that still waits for its day; a person looks where none is found.
 
     Returns:
         What is left to a person.
     """
-    day = await run.step("notice", notice_day, halo, client.id)
+    day = await run.step("notice", notice_day, msp.halo, client.id)
     if not day:
         return []
     stopped = await run.halt(
@@ -132,13 +132,12 @@ async def _withdraw_notice(run: Run, halo: Halo, event: Event, client: ClientRef
     )
     mark = f"Parhelion run {run.id}: leaving withdrawn"
     text = f"The notice to leave on {day} is withdrawn."
-    noted = await run.step("withdrawn", ensure_note, halo, client.id, mark, text)
+    noted = await run.step("withdrawn", ensure_note, msp.halo, client.id, mark, text)
     await remark_all(run, "withdrawn", noted)
-    if stopped == "paused":
-        return [f"the run that was to wind it down after {day} is paused: cancel it"]
-    if stopped == "none" and not left.inactive:
-        return [f"look whether a run still waits to wind it down after {day}, and cancel it"]
-    return []
+    if stopped == "none" and not inactive:
+        question = f"{client.name} stays. If a run still waits to wind it down after {day}, cancel that one. Done?"
+        await run.approval("churn-left", question, within=timedelta(hours=msp.policy.approval_hours))
+    return [f"the run that was to wind it down after {day} is paused: cancel it"] if stopped == "paused" else []
 
 
 async def _bring_back(run: Run, halo: Halo, changes: Sequence[Change]) -> list[str]:

@@ -58,7 +58,7 @@ def reopened(number: int = 77, *, at: datetime = MONDAY) -> Event:
 def about_the_client(kind: str, number: int = 77, *, at: datetime = MONDAY) -> Event:
     """A client whose data has changed, or that comes back."""
     client = {"id": f"C-{number}", "name": f"Client {number}", "website": "https://new.example.com", "phone": "555-1"}
-    payload = {"type": kind, "timestamp": at.isoformat(), "data": {"client": client}}
+    payload = CHURN | {"type": kind, "timestamp": at.isoformat(), "data": {"client": client}}
     return canonical_event("standard", f"{kind}-{number}", payload, received_at=at)
 
 

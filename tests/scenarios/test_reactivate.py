@@ -150,7 +150,7 @@ async def test_a_client_that_somebody_made_active_is_not_written_to(tenant: Tena
     tenant.change("Client", acme.client, inactive=False)
     before = len(tenant.wire.calls)
 
-    result = await tenant.finish(back())
+    result = await tenant.finish(back(), Notebook(halts={"client::C-77:leaves:2026-11-22": "finished"}))
 
     assert "POST /api/Client" not in tenant.wire.calls[before:]
     assert result.brought_back
@@ -221,9 +221,11 @@ async def test_a_notice_whose_run_is_not_found_is_left_to_a_person(tenant: Tenan
         await tenant.claim(event("client.churned", LEAVES | {"last_service_day": "2026-12-31"}), Notebook())
     by_another_run(tenant)
 
-    result = await tenant.finish(back())
+    notebook = Notebook()
+    with pytest.raises(Asleep):
+        await tenant.claim(back(), notebook)
 
-    assert "look whether a run still waits to wind it down after 2026-12-31, and cancel it" in result.remarks
+    assert "If a run still waits to wind it down after 2026-12-31, cancel that one" in notebook.questions[0]
     assert acme.client
 
 
