@@ -251,8 +251,9 @@ class _Comparison:
         ]
 
     def _resembles(self, row: Client) -> bool:
-        core = spelling(row.name, self._names.legal_forms).core
-        return fuzz.ratio(core, self._wanted.core) >= self._names.similarity
+        theirs = spelling(row.name, self._names.legal_forms)
+        alike = fuzz.ratio(theirs.core, self._wanted.core) >= self._names.similarity
+        return alike and theirs.telling == self._wanted.telling
 
     def _relatives(self) -> set[int]:
         """The clients that the event itself names as others: the parent and who pays."""

@@ -44,6 +44,7 @@ SHARED_DOMAINS: Final = (
     *("gmail.com", "googlemail.com", "outlook.com", "hotmail.com", "hotmail.co.uk", "live.com", "msn.com"),
     *("yahoo.com", "yahoo.co.uk", "icloud.com", "me.com", "aol.com", "proton.me", "protonmail.com"),
     *("gmx.de", "gmx.net", "web.de", "t-online.de", "btinternet.com", "comcast.net", "orange.fr"),
+    *("example.com", "example.net", "example.org"),  # nobody's: kept for examples by RFC 2606
 )
 
 
