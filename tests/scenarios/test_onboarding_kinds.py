@@ -177,6 +177,15 @@ async def test_a_deal_may_extend_the_running_contract(tenant: Tenant, deal: Fiel
     assert (contract["ref"], contract["end_date"][:10]) == ("D-1001", "2028-11-30")
 
 
+async def test_only_a_running_contract_is_extended(tenant: Tenant, deal: Fields) -> None:
+    deal["deal"]["contract"] = {"starts_on": "2020-01-01", "ends_on": "2020-12-31"}
+    await onboarded(tenant, deal)
+    tenant.policy = policy(deals={"renewal": {"contract": "extend"}})
+    await further(tenant, next_deal(deal, "renewal"))
+
+    assert list(contracts(tenant)) == ["D-1001", "D-1002"]
+
+
 async def test_a_project_touches_no_contract_unless_the_policy_says_so(tenant: Tenant, deal: Fields) -> None:
     await onboarded(tenant, deal)
     assert (await further(tenant, next_deal(deal, "project"))).contract_id is None
