@@ -160,7 +160,7 @@ class Wishes:
             wanted.append(("group_id", "customer group", group, halo.top_levels.find))
         if currency := said.get("currency"):
             wanted.append(("currency_id", "currency", currency, self._currencies))
-        found = {ours: await self._entry(ours, *entry) for ours, *entry in wanted}
+        found = {ours: await self._entry(ours, what, name, entries) for ours, what, name, entries in wanted}
         return {ours: entry for ours, entry in found.items() if entry is not None}
 
     async def _entry(
