@@ -61,7 +61,7 @@ async def verify_onboarding(halo: Halo, made: Made) -> Verified | None:
         assets = await halo.assets.find(client_id=client_id)
         retired += await _retire(halo.assets, assets, made.assets, lambda row: row.tag, inactive=True)
     if made.client.in_doubt:
-        clients = await halo.clients.find()
+        clients = [row for row in await halo.clients.find() if row.id not in made.client.besides]
         aside = f"{made.client.name} (double of {client_id})"
         retired += await _retire(halo.clients, clients, [made.client], client_key, inactive=True, key="", name=aside)
     return Verified(retired=retired)

@@ -88,9 +88,10 @@ async def ensure_client(halo: Halo, wanted: Wanted, choice: Choice | None = None
         return await _chosen(halo, wanted, choice.use)
     rows, besides = await halo.clients.find(), choice.besides if choice else []
     if halo.in_doubt and (own := [row for row in rows if row.id not in besides and _bears(row, wanted.client)]):
-        return await _known(halo, wanted, eldest(own), made_here=True)
+        known = await _known(halo, wanted, eldest(own), made_here=True)
+        return known.model_copy(update={"besides": besides})
     if choice:
-        return await _make(halo, wanted, rows)
+        return (await _make(halo, wanted, rows)).model_copy(update={"besides": besides})
     match = find_match(rows, wanted.client, wanted.policy.names)
     if match.client:
         return await _certain(halo, wanted, match.client)

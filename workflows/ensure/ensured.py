@@ -44,12 +44,14 @@ class ClientRef(Ensured):
         main_site_id: 0 where HaloPSA did not say.
         keyed: whether it bears the CRM's key, or another that it keeps.
         inactive: whether it was so when it was found.
+        besides: clients like it that a person knew of when it was made; they are no doubles.
     """
 
     name: str
     main_site_id: int = 0
     keyed: bool = True
     inactive: bool = False
+    besides: list[int] = Field(default_factory=list)
 
     @property
     def undisputed(self) -> bool:
