@@ -24,11 +24,12 @@ from webhooks.sources import secret_problem
 from worker import metrics
 from worker.alerts import AlertSender
 from worker.budget import Budget
+from worker.crm_connections import Completion, half_connected, hydration_of
 from worker.durability import Durability
 from worker.engine import Engine
 from worker.errors import StoreUnavailable
 from worker.events import Event
-from worker.inbox import Check, Inbox
+from worker.inbox import Check, Hydrate, Inbox
 from worker.jobs import DoorbellWorker, encode_doorbell
 from worker.journal import Journal
 from worker.journal.heard import Heard
@@ -87,9 +88,9 @@ async def open_store(url: str, *, tries: int = BRISK_TRIES) -> AsyncIterator[Sto
         await client.aclose(close_connection_pool=True)
 
 
-def inbox_of(store: Store, *, check: Check | None = None) -> Inbox:
-    """Make the inbox in front of a journal."""
-    return Inbox(store.journal, store.reader, WORKFLOWS, hydrate, check=check)
+def inbox_of(store: Store, *, check: Check | None = None, hydrate: Hydrate | None = None) -> Inbox:
+    """Make the inbox in front of a journal; who only takes events in needs nothing that completes them."""
+    return Inbox(store.journal, store.reader, WORKFLOWS, hydrate or as_it_came, check=check)
 
 
 def budget_of(settings: Settings, store: Store) -> Budget:
@@ -102,8 +103,8 @@ def durability_of(settings: Settings, store: Store) -> Durability:
     return Durability(store.upkeep, allow_data_loss=settings.allow_data_loss)
 
 
-async def hydrate(event: Event) -> Event:
-    """Complete an event. Canonical events are complete as they come."""
+async def as_it_came(event: Event) -> Event:
+    """Leave an event as it is: it is completed by whoever works on it."""
     return event
 
 
@@ -153,6 +154,7 @@ def check_worker(settings: Settings) -> None:
             problems.append(f'{PREFIX}RMM_WEBHOOK_URL: is not set, but the policy says churn_client.rmm = "webhook"')
     except BadSettings as error:
         problems += error.problems
+    problems += half_connected(settings)
     if settings.alert_secret is not None:
         if settings.alert_url is None:
             problems.append(f"{PREFIX}ALERT_SECRET: {PREFIX}ALERT_URL is not set, so nothing is signed with it")
@@ -263,17 +265,20 @@ async def open_worker(settings: Settings, url: str) -> AsyncIterator[WorkerParts
     halo = halo_connection(settings, policy)
     rmm = rmm_webhook(settings)
     async with open_store(url, tries=PATIENT_TRIES) as store:
+        budget = budget_of(settings, store)
+        connect = partial(hydration_of, settings, policy, halo.for_run(budget.guard(bulk=False)))
+        completion = Completion(store.upkeep.first_start, connect)
         engine = Engine(
             store.journal,
             WORKFLOWS,
-            msp_for_run(halo, rmm=rmm),
+            msp_for_run(halo, completion, rmm),
             worker=name,
-            hydrate=hydrate,
+            hydrate=completion.hydrate,
             rules=policy.model_dump_json(),
             planner=Planner(halo, policy).of_new_run,
-            budget=budget_of(settings, store),
+            budget=budget,
         )
-        inbox = inbox_of(store)
+        inbox = inbox_of(store, hydrate=completion.hydrate)
         senders = alert_senders(settings, store, name)
 
         async def answer(subject: str) -> None:
@@ -297,6 +302,7 @@ async def open_worker(settings: Settings, url: str) -> AsyncIterator[WorkerParts
             await doorbells.close()
             for sender in senders:
                 await sender.close()
+            await completion.aclose()
             if rmm:
                 await rmm.aclose()
             await halo.aclose()

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from worker import metrics
 from worker.active_run import BETWEEN_STEPS, ActiveRun, Cancelled, Clocks, Suspend, clocks
 from worker.budget import Budget, Permits
-from worker.errors import Fenced, NeedsOperator, NotYet, RetryLater, StoreUnavailable
+from worker.errors import Fenced, Ignored, NeedsOperator, NotYet, RetryLater, StoreUnavailable
 from worker.events import Event
 from worker.journal import Journal, Release
 from worker.journal.records import Claim
@@ -180,7 +180,10 @@ class Engine(Generic[Services]):
         self._ended(claim, "succeeded", planned="only")
 
     async def _complete(self, claim: Claim) -> Event:
-        event = await self._hydrate(claim.event)
+        try:
+            event = await self._hydrate(claim.event)
+        except Ignored as ignored:
+            raise NeedsOperator(f"By now the event means nothing: {ignored}.", mend="cancel the run.") from ignored
         await self._journal.rehydrated(claim, event.dump())
         return event
 

@@ -90,6 +90,28 @@ class Settings(BaseModel):
     halo_budget_window_s: float = Field(default=300, ge=1)
     halo_closer_agent_id: int | None = Field(default=None, ge=1)
     halo_dialect: Literal["v2", "guide"] = "v2"
+    hubspot_token: SecretStr | None = None
+    hubspot_url: WebAddress | None = None
+    hubspot_api_version: str | None = None
+    pipedrive_token: SecretStr | None = None
+    pipedrive_domain: str | None = None
+    pipedrive_url: WebAddress | None = None
+    salesforce_url: WebAddress | None = None
+    salesforce_client_id: str | None = None
+    salesforce_client_secret: SecretStr | None = None
+    salesforce_api_version: str | None = None
+    dynamics_url: WebAddress | None = None
+    dynamics_tenant: str | None = None
+    dynamics_client_id: str | None = None
+    dynamics_client_secret: SecretStr | None = None
+    dynamics_login_url: WebAddress | None = None
+    dynamics_api_version: str | None = None
+    zoho_client_id: str | None = None
+    zoho_client_secret: SecretStr | None = None
+    zoho_refresh_token: SecretStr | None = None
+    zoho_url: WebAddress | None = None
+    zoho_accounts_url: WebAddress | None = None
+    zoho_api_version: str | None = None
     webhook_secrets: Mapping[str, tuple[SecretStr, ...]] = Field(default_factory=dict)
     alert_url: Annotated[SecretStr, AfterValidator(_secret_address)] | None = None
     alert_secret: SecretStr | None = None

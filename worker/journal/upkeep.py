@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 from redis.exceptions import ResponseError
@@ -78,6 +79,12 @@ class Upkeep:
         """Take out of a part of an index what has no record; returns the next cursor (0 at its end) and how many."""
         following, trimmed = await self._scripts.call("trim", index, cursor, count)
         return int(following), int(trimmed)
+
+    async def first_start(self) -> datetime:
+        """Tell when this store was first asked this (UTC): its first worker's beginning."""
+        now = int(await self._scripts.call("now"))
+        await self._scripts.read("SET", "ph:first-start", now, "NX")
+        return datetime.fromtimestamp(int(await self._scripts.read("GET", "ph:first-start")) / 1000, UTC)
 
     async def backlog(self) -> Backlog:
         """Count what waits."""

@@ -1,0 +1,123 @@
+"""The connections to CRMs that the settings name, and what completes events through them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from pydantic import SecretStr
+
+from worker.events import Event
+from worker.run import Guard
+from worker.settings import PREFIX, Settings
+from workflows.crm import Crm, CrmHydrator, Dynamics, HaloHydrator, HubSpot, Pipedrive, Salesforce, Zoho
+from workflows.halopsa import Halo
+from workflows.hydration import Hydration, Hydrator
+from workflows.policy import Policy
+from workflows.policy.sources import Source
+
+NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
+    "hubspot": ("token",),
+    "pipedrive": ("token",),
+    "salesforce": ("client_id", "client_secret", "url"),
+    "dynamics": ("tenant", "client_id", "client_secret", "url"),
+    "zoho": ("client_id", "client_secret", "refresh_token"),
+}
+"""What reading from a CRM takes."""
+CLIENTS: Final[Mapping[str, Callable[..., Crm]]] = {
+    "hubspot": HubSpot,
+    "pipedrive": Pipedrive,
+    "salesforce": Salesforce,
+    "dynamics": Dynamics,
+    "zoho": Zoho,
+}
+SENDERS_REPEAT: Final = timedelta(days=1)
+"""So long senders repeat what was not taken (HubSpot): what happened shortly before the first start counts too."""
+RENAMED: Final = {"api_version": "version"}
+
+
+def half_connected(settings: Settings) -> list[str]:
+    """Name what is missing of CRMs that are set in part."""
+    return [
+        f"{PREFIX}{f'{system}_{name}'.upper()}: is not set, but other settings of {system} are"
+        for system, needed in NEEDED.items()
+        if (given := _given(settings, system))
+        for name in needed
+        if name not in given
+    ]
+
+
+class Completion:
+    """Completes events, knowing from when on facts count; Valkey, which knows that, need not be there yet at a start.
+
+    Args:
+        first_start: asks when the first worker began.
+        connect: makes what completes events, given from when on facts count.
+    """
+
+    def __init__(
+        self, first_start: Callable[[], Awaitable[datetime]], connect: Callable[[datetime], Hydration]
+    ) -> None:
+        self._first_start = first_start
+        self._connect = connect
+        self._hydration: Hydration | None = None
+        self._one_connects = asyncio.Lock()
+
+    async def hydrate(self, event: Event) -> Event:
+        """Complete an event; see `Hydration.hydrate`."""
+        return await (await self.connected()).hydrate(event)
+
+    async def note_on_deal(self, event: Event, text: str, guard: Guard) -> bool:
+        """Write a note on the deal of an event, once; see `Hydration.note_on_deal`."""
+        return await (await self.connected()).note_on_deal(event, text, guard)
+
+    async def connected(self) -> Hydration:
+        """Give what completes events.
+
+        Raises:
+            StoreUnavailable: Valkey does not answer.
+        """
+        async with self._one_connects:
+            if self._hydration is None:
+                self._hydration = self._connect(await self._first_start() - SENDERS_REPEAT)
+            return self._hydration
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        if self._hydration is not None:
+            await self._hydration.aclose()
+
+
+def hydration_of(settings: Settings, policy: Policy, halo: Halo, first_start: datetime | None) -> Hydration:
+    """Put together what completes events: a reader for each CRM that is connected, and one for HaloPSA.
+
+    Args:
+        settings: name the CRMs.
+        policy: says what their records mean.
+        halo: HaloPSA, guarded by the request budget.
+        first_start: what happened before is history, unless the policy says since when facts count.
+    """
+    rules = policy.sources
+    hydrators: dict[str, Hydrator] = {
+        system: CrmHydrator(system, _connected(settings, system), rules.get(system, Source()), first_start=first_start)  # type: ignore[call-overload]  # the names are those of the policy
+        for system in CLIENTS
+        if _given(settings, system)
+    }
+    hydrators["halopsa"] = HaloHydrator(halo, rules.get("halopsa", Source()), first_start=first_start)
+    return Hydration(hydrators)
+
+
+def _connected(settings: Settings, system: str) -> Crm:
+    given = {RENAMED.get(name, name): value for name, value in _given(settings, system).items()}
+    return CLIENTS[system](**given)
+
+
+def _given(settings: Settings, system: str) -> dict[str, Any]:
+    """The settings of a CRM that are set, by their names without the CRM's."""
+    prefix = f"{system}_"
+    values = {
+        name.removeprefix(prefix): getattr(settings, name)
+        for name in Settings.model_fields
+        if name.startswith(prefix) and getattr(settings, name) is not None
+    }
+    return {name: value.get_secret_value() if isinstance(value, SecretStr) else value for name, value in values.items()}
