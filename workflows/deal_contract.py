@@ -59,7 +59,7 @@ async def settle_contract(run: Run, msp: Msp, client: ClientRef, site_id: int, a
     previous = None
     if what == "extend" or agreed.kind == "renewal":
         found = await run.step("previous-contracts", going_on, halo, client.id, agreed.deal.id)
-        found = found if agreed.kind == "renewal" else [one for one in found if one.running]
+        found = [one for one in found if one.running or what == "create"]
         previous = await _the_one(run, msp, client, agreed, found)
     if what == "extend" and previous:
         return await run.step("contract", extend_contract, halo, previous, agreed.deal, agreed.won_on)
