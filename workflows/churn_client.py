@@ -178,8 +178,9 @@ async def _open_tickets(
     for step, (template, facts) in wanted.items():
         if template:
             text = "\n".join([f"{client.name} ({client.id}) has left.", *said_by_the_event(leaving), *facts])
+            mark = f"{attempts.run.id} {step}"
             made = await attempts.step(
-                step, open_own_ticket, msp.halo, msp.policy, template, event.data, text=text, mark=attempts.run.id
+                step, open_own_ticket, msp.halo, msp.policy, template, event.data, text=text, mark=mark
             )
             opened |= {step: made.id} if made else {}
     return opened

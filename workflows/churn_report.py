@@ -4,14 +4,17 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from workflows.churn_changes import of
 from workflows.close_tickets import Closed
 from workflows.end_billing import billing_of
+from workflows.end_contracts import runs_past
 from workflows.leaving_client import Departure
 from workflows.report import Done, Line
 from workflows.restore import Change, What
 from workflows.snapshot import Snapshot
 
 STEPS: Final[Mapping[What, str]] = {
+    "client": "inactive",
     "contract": "contract:{}",
     "recurring invoice": "invoice:{}",
     "contact": "portal-access",
@@ -45,47 +48,61 @@ class Outcome:
 
     def lines(self) -> list[Line]:
         """Say what was done, in order, and what was left."""
-        changed = {record_id for change in self.changes for record_id in change.ids if change.what != "contact"}
-        parts = self.snapshot
+        parts, steps = self.snapshot, {_step(change) for change in self.changes}
+        running = [one.id for one in parts.contracts if runs_past(one, self.leaving.last_day)]
         return [
+            *self._left("client", [self.leaving.client.id], "inactive before"),
             *(self._changed(change) for change in self.changes),
-            *_of_tickets(self.tickets),
-            *_left("ticket", [one.id for one in parts.kept_tickets], "of a type that is handed over"),
-            *_left("contact", parts.contact_ids, "contacts stay"),
-            *_left("asset", [one for one in parts.asset_ids if one not in changed], "to be dealt with by a person"),
+            *_of_tickets(self.tickets, [one.id for one in parts.kept_tickets]),
+            *self._left("contract", running, "runs on"),
             *(
-                Line(what="recurring invoice", done="left", ids=[one.id], why=billing_of(one))
+                line
                 for one in parts.recurring_invoices
-                if one.id not in changed and not one.disabled
+                if not one.disabled
+                for line in self._left("recurring invoice", [one.id], billing_of(one))
             ),
+            *_unless_empty("contact", parts.contact_ids, "contacts stay"),
+            *self._left("asset", parts.asset_ids, "to be dealt with by a person"),
             *(Line(what="ticket", done="made", ids=[one], name=name) for name, one in self.opened.items()),
             *([Line(what="RMM", done="asked", why="its webhook was told")] if self.told_rmm else []),
+            *(Line(what="step", name=one, done="skipped", why=BY_OPERATOR) for one in self.skipped if one not in steps),
         ]
 
     def left_out(self, what: What) -> set[int]:
         """Tell which records an operator left as they were."""
-        return {one for change in self.changes for one in change.ids if change.what == what and self._skipped(change)}
+        left = [change for change in of(what, self.changes) if _step(change) in self.skipped]
+        return {record_id for change in left for record_id in change.ids}
 
-    def _skipped(self, change: Change) -> bool:
-        return STEPS.get(change.what, "").format(*change.ids[:1]) in self.skipped
+    def _left(self, what: What, ids: Sequence[int], why: str) -> list[Line]:
+        """Name those of some records that were not to be changed."""
+        changed = {record_id for change in of(what, self.changes) for record_id in change.ids}
+        left = [record_id for record_id in ids if record_id not in changed]
+        return _unless_empty(what, left, why)
 
     def _changed(self, change: Change) -> Line:
-        if self._skipped(change):
+        if _step(change) in self.skipped:
             return Line(what=change.what, done="skipped", ids=change.ids, why=BY_OPERATOR)
         done: Done = "ended" if change.what in ("contract", "recurring invoice") else "changed"
         return Line(what=change.what, done=done, ids=change.ids, changes=dict(change.fields))
 
 
-def _of_tickets(tickets: Closed) -> list[Line]:
-    return [
-        *([Line(what="ticket", done="closed", ids=tickets.ids)] if tickets.ids else []),
-        *([Line(what="ticket", done="skipped", ids=tickets.skipped, why=BY_OPERATOR)] if tickets.skipped else []),
-        *(Line(what="ticket", done="refused", ids=[one.id], why=why) for one, why in tickets.refused.items()),
-    ]
+def _step(change: Change) -> str:
+    """Name the step that makes a change."""
+    return STEPS[change.what].format(*change.ids)
 
 
-def _left(what: str, ids: list[int], why: str) -> list[Line]:
+def _unless_empty(what: What, ids: list[int], why: str) -> list[Line]:
     return [Line(what=what, done="left", ids=ids, why=why)] if ids else []
+
+
+def _of_tickets(tickets: Closed, kept: list[int]) -> list[Line]:
+    lines = [
+        Line(what="ticket", done="closed", ids=tickets.ids),
+        Line(what="ticket", done="skipped", ids=tickets.skipped, why=BY_OPERATOR),
+        *(Line(what="ticket", done="refused", ids=[one.id], why=why) for one, why in tickets.refused.items()),
+        Line(what="ticket", done="left", ids=kept, why="of a type that is handed over"),
+    ]
+    return [line for line in lines if line.ids]
 
 
 def leaving_note(leaving: Departure, snapshot: Snapshot) -> str:

@@ -121,12 +121,14 @@ async def test_what_an_operator_left_out_is_named_and_not_called_done(tenant: Te
     # A child at another client keeps the ticket open.
     tenant.sandbox.plant("Tickets", {"client_id": 12, "summary": "child", "parent_id": ticket["id"]})
     notebook.steps[f"contract:{contract['id']}"] = b"null"
+    notebook.steps["final-billing"] = b"null"
+    rules = {"final_billing": FINANCE}
     with pytest.raises(NeedsOperator, match=f"Ticket {ticket['id']}"):
-        await churn(tenant, notebook)
+        await churn(tenant, notebook, churn_client=rules)
     notebook.steps["refused-tickets"] = b"null"
-    report = await churn(tenant, notebook)
+    report = await churn(tenant, notebook, churn_client=rules)
 
-    assert told(report, "contract") == [("skipped", {}, "left out by an operator")]
+    assert told(report, "contract") == told(report, "step") == [("skipped", {}, "left out by an operator")]
     ((done, _, why),) = [line for line in told(report, "ticket") if line[0] != "closed"]
     assert (done, "Please close all child Tickets" in why) == ("refused", True)
     assert tenant.rows("ClientContract", client_id=client_id)[0]["end_date"] == "2027-06-30T00:00:00"
@@ -165,6 +167,16 @@ async def test_what_halopsa_lost_without_a_word_is_read_back_and_named(tenant: T
 
     with pytest.raises(NeedsOperator, match=named):
         await churn(tenant, churn_client={"assets": "retire"})
+
+
+async def test_what_the_policy_only_reports_is_named_as_left(tenant: Tenant, client_id: int) -> None:
+    tenant.change("Client", client_id, inactive=True)
+    report = await churn(tenant, churn_client={"contracts": "report"})
+
+    assert told(report, "client") == [("left", {}, "inactive before")]
+    assert told(report, "contract") == [("left", {}, "runs on")]
+    assert told(report, "recurring invoice") == [("left", {}, "contract -, next on 2027-01-01")]
+    assert told(report, "asset") == [("left", {}, "to be dealt with by a person")]
 
 
 async def test_a_reassigned_asset_stands_at_its_new_clients_main_site(tenant: Tenant, client_id: int) -> None:
