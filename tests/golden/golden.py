@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 from redis.asyncio import Redis
 
-from worker.assemble import DOORBELL, hydrate
+from worker.assemble import DOORBELL, as_it_came
 from worker.embedded import EmbeddedValkey
 from worker.engine import Engine
 from worker.events import canonical_event, read_time
@@ -32,6 +32,25 @@ from workflows.sandbox import Sandbox, sandbox_app
 FOLDER = Path(__file__).parent
 STEPS_BEFORE = 3
 """How many steps of each run are done when it is recorded."""
+STORIES: dict[str, list[str]] = {
+    "deal.won": [],
+    "client.churned": ["deal.won"],
+    "client.updated": ["deal.won"],
+    "client.reactivated": ["deal.won", "client.churned"],
+    "contact.created": ["deal.won"],
+    "contact.departed": ["deal.won"],
+    "deal.reopened": ["deal.won"],
+}
+"""The events that are recorded, each with those before it; before a reopening the won deal is left in its middle."""
+ACME = {"id": "C-77", "name": "Acme Corporation"}
+JOHN = {"name": "John Smith", "email": "john.smith@acme.example.com"}
+ABOUT: dict[str, Any] = {
+    "client.updated": {"client": ACME | {"website": "https://new.acme.example.com", "phone": "555-987-6543"}},
+    "client.reactivated": {"client": ACME},
+    "contact.created": {"client": ACME, "contact": {"name": "Ada Jones", "email": "ada@acme.example.com"}},
+    "contact.departed": {"client": ACME, "contact": JOHN},
+    "deal.reopened": {"deal": {"id": "D-1001"}, "client": ACME},
+}
 READ = {"hash": "HGETALL", "string": "GET", "zset": "ZRANGE", "list": "LRANGE", "set": "SMEMBERS"}
 
 
@@ -41,7 +60,7 @@ class Bench:
     def __init__(self, redis: Redis, sandbox: Sandbox, *, suspend_always: bool = False) -> None:
         scripts = Scripts(redis, DOORBELL)
         self.reader = Reader(scripts)
-        self.inbox = Inbox(Journal(scripts), self.reader, WORKFLOWS, hydrate)
+        self.inbox = Inbox(Journal(scripts), self.reader, WORKFLOWS, as_it_came)
         self.connection = HaloConnection(
             "http://halo.test",
             client_id="parhelion",
@@ -53,7 +72,7 @@ class Bench:
             WORKFLOWS,
             msp_for_run(self.connection),
             worker="golden",
-            hydrate=hydrate,
+            hydrate=as_it_came,
             rules=Policy().model_dump_json(),
             suspend_always=suspend_always,
         )
@@ -88,34 +107,61 @@ async def load(redis: Redis, dumped: dict[str, Any]) -> None:
 
 
 async def record(version: str) -> None:
-    """Record each workflow's run in its middle."""
+    """Record a run of each workflow in its middle, where this version has no recording of it yet."""
+    (FOLDER / version).mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         server = EmbeddedValkey(Path(folder))
         redis = store_client(await asyncio.to_thread(server.start), tries=BRISK_TRIES)
-        sandbox = Sandbox()
-        whole, halting = Bench(redis, sandbox), Bench(redis, sandbox, suspend_always=True)
-        for name in ("deal-won", "client-churned"):
-            run_id = await _receive(whole, name)
-            for _ in range(STEPS_BEFORE):
-                await halting.engine.advance(run_id)
-            path = FOLDER / version / f"{name}.json"
-            path.parent.mkdir(exist_ok=True)
-            recording = {"run": run_id, "journal": await dump(redis), "halopsa": sandbox.state()}
-            path.write_text(json.dumps(recording, indent=1, ensure_ascii=False))
-            await whole.engine.advance(run_id)
-            await redis.flushall()
-            sandbox.plant("Tickets", {"summary": "Printer", "client_id": 21, "tickettype_id": 1})
+        for kind in STORIES:
+            path = FOLDER / version / f"{_file_name(kind)}.json"
+            if not path.exists():
+                await redis.flushall()
+                recording = await _recorded(redis, kind)
+                path.write_text(json.dumps(recording, indent=1, ensure_ascii=False))
         await redis.aclose(close_connection_pool=True)
         await asyncio.to_thread(server.stop)
 
 
-async def _receive(bench: Bench, name: str) -> str:
-    payload = json.loads(files("worker.demo").joinpath(f"{name}.json").read_text())
+async def _recorded(redis: Redis, kind: str) -> dict[str, Any]:
+    sandbox = Sandbox()
+    whole, halting = Bench(redis, sandbox), Bench(redis, sandbox, suspend_always=True)
+    for earlier in STORIES[kind]:
+        before = await _receive(whole, earlier)
+        await (_do_some(halting, before) if kind == "deal.reopened" else whole.engine.advance(before))
+    if kind == "client.churned":
+        sandbox.plant("Tickets", {"summary": "Printer", "client_id": 21, "tickettype_id": 1})
+    run_id = await _receive(whole, kind)
+    await _do_some(halting, run_id)
+    return {"run": run_id, "journal": await dump(redis), "halopsa": sandbox.state()}
+
+
+async def _do_some(halting: Bench, run_id: str) -> None:
+    for _ in range(STEPS_BEFORE):
+        await halting.engine.advance(run_id)
+
+
+async def _receive(bench: Bench, kind: str) -> str:
+    payload = _payload(kind)
     at = read_time(payload["timestamp"])
     assert at
+    name = _file_name(kind)
     await bench.inbox.accept([canonical_event("standard", name, payload, received_at=at)])
     (run_id,) = await bench.inbox.route(f"standard:{name}")
     return run_id
+
+
+def _payload(kind: str) -> dict[str, Any]:
+    """The demo's event of a kind, else one about the demo's client."""
+    demo = files("worker.demo").joinpath(f"{_file_name(kind)}.json")
+    if demo.is_file():
+        payload: dict[str, Any] = json.loads(demo.read_text())
+        return payload
+    source = {"system": "demo", "account": "parhelion"}
+    return {"type": kind, "timestamp": "2026-10-05T09:00:00Z", "source": source, "data": ABOUT[kind]}
+
+
+def _file_name(kind: str) -> str:
+    return kind.replace(".", "-")
 
 
 if __name__ == "__main__":
