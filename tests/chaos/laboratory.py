@@ -16,7 +16,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from tests.chaos.edges import LANDS_AFTER_MS, Course, Crash, EdgeConnection, Edges, EdgeTransport, doing
-from worker.assemble import DOORBELL, hydrate
+from worker.assemble import DOORBELL, as_it_came
 from worker.budget import Budget
 from worker.engine import Engine
 from worker.errors import StoreUnavailable
@@ -65,13 +65,13 @@ class LabWorker:
             client_secret="sandbox-secret",
             transport=EdgeTransport(self.edges, lab.app),
         )
-        self.inbox = Inbox(Journal(scripts), Reader(scripts), WORKFLOWS, hydrate)
+        self.inbox = Inbox(Journal(scripts), Reader(scripts), WORKFLOWS, as_it_came)
         self.engine = Engine(
             Journal(scripts),
             WORKFLOWS,
             msp_for_run(self._halo),
             worker="lab",
-            hydrate=hydrate,
+            hydrate=as_it_came,
             rules=Policy().model_dump_json(),
             budget=Budget(scripts, requests=TIGHT if suspend_always else PLENTY, window_s=30),
             suspend_always=suspend_always,
