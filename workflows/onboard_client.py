@@ -78,6 +78,7 @@ class Onboarding:
         ledger: what was done.
         made: the records that are there now.
         places: the event's key of a site → the site.
+        newcomers: a new contact's key → the contact.
     """
 
     run: Run
@@ -89,6 +90,7 @@ class Onboarding:
     ledger: Ledger
     made: Made
     places: dict[str, int] = field(default_factory=dict)
+    newcomers: dict[str, int] = field(default_factory=dict)
 
     def place(self, part: Contact | Asset) -> int:
         """Return where a contact or asset stands: at the site that the event says, else at the main one."""
@@ -203,7 +205,10 @@ async def _ensure_contacts(work: Onboarding) -> None:
             work.ledger.refuse("contact", contact.name, ensured.why)
             continue
         work.ledger.add_contact(contact, ensured)
-        work.made.contacts += [ensured] if ensured else []
+        if ensured:
+            work.made.contacts.append(ensured)
+            if contact.key not in work.ledger.before.contacts:
+                work.newcomers[contact.key] = ensured.id
 
 
 async def _agree(work: Onboarding) -> None:
@@ -245,10 +250,10 @@ async def _welcome(work: Onboarding) -> None:
     """Let HaloPSA send its welcome e-mail to the new contacts whose event asks for it."""
     if not work.msp.policy.onboard_client.welcome_mail:
         return
-    new = {line.name: line.ids[0] for line in work.ledger.lines if line.what == "contact" and line.done == "made"}
     for contact in work.deal.contacts:
-        if contact.send_welcome and contact.name in new:
-            sent = await work.run.step(f"welcome:{contact.key}", send_welcome, work.msp.halo, new[contact.name])
+        if contact.send_welcome and contact.key in work.newcomers:
+            contact_id = work.newcomers[contact.key]
+            sent = await work.run.step(f"welcome:{contact.key}", send_welcome, work.msp.halo, contact_id)
             work.ledger.add("welcome e-mail", sent, contact.name)
 
 

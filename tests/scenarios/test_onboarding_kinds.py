@@ -164,6 +164,7 @@ async def test_of_several_running_contracts_a_person_names_the_one_that_is_renew
     used = {"use": first.contract_id} if "use" in answer else answer
     await further(tenant, renewal, which_contract=used)
     assert contracts(tenant)["D-1003"]["previouscontract"] == used.get("use", 0)
+    assert (await further(tenant, renewal)).contract_id == contracts(tenant)["D-1003"]["id"]
 
 
 async def test_a_deal_may_extend_the_running_contract(tenant: Tenant, deal: Fields) -> None:

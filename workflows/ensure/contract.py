@@ -78,7 +78,7 @@ async def ensure_contract(
 
 async def extend_contract(halo: Halo, previous: Predecessor, deal: canonical.Deal, won_on: date) -> Skippable:
     """Let a contract go on to the deal's end, once; without an end or a term it rolls."""
-    mark = f"Extended by deal {deal.id}"
+    mark = _extended_by(deal.id)
     if mark in previous.note.splitlines():
         return Ensured(id=previous.id)
     terms = deal.contract
@@ -90,11 +90,17 @@ async def extend_contract(halo: Halo, previous: Predecessor, deal: canonical.Dea
 
 
 async def going_on(halo: Halo, client_id: int, deal_id: str) -> list[Predecessor]:
-    """Find the contracts that a deal may go on from: the running ones, else the one that ended last."""
-    rows = [row for row in await halo.contracts.find(client_id=client_id) if row.ref.strip() != deal_id]
+    """Find the contracts that a deal may go on from: the running ones, else the one that ended last.
+
+    Where the deal's own contract stands already there are none; where it has extended one, that is the only one.
+    """
+    rows = await halo.contracts.find(client_id=client_id)
+    if any(row.ref.strip() == deal_id for row in rows):
+        return []
+    extended = [row for row in rows if _extended_by(deal_id) in row.note.splitlines()]
     running = [row for row in rows if _runs(row)]
     last = sorted(rows, key=lambda row: (row.end or date.min, row.id))[-1:]
-    return [_predecessor(row) for row in running or last]
+    return [_predecessor(row) for row in extended or running or last]
 
 
 def term_end(start: date, months: int) -> date:
@@ -103,6 +109,10 @@ def term_end(start: date, months: int) -> date:
     year = start.year + years
     day = min(start.day, calendar.monthrange(year, month + 1)[1])
     return date(year, month + 1, day) - timedelta(days=1)
+
+
+def _extended_by(deal_id: str) -> str:
+    return f"Extended by deal {deal_id}"
 
 
 def _runs(row: Contract) -> bool:
