@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.memory_run import Asleep, Notebook
+from tests.scenarios.test_plan import plan_of
 from tests.tenant import DAYS, Tenant, event
 from workflows.policy import OnboardClient, Policy
 from workflows.sandbox import Faults
@@ -194,3 +195,24 @@ async def test_two_clients_of_the_crm_that_share_a_domain_are_two(tenant: Tenant
 
     assert second.client_created
     assert second.client_id != first.client_id
+
+
+async def test_a_plan_names_the_question_and_stops_where_all_depends_on_the_answer(
+    dialect: DialectName, deal: Fields
+) -> None:
+    tenant = Tenant(dialect=dialect)
+    for name in ("Acme Inc", "Acme GmbH"):
+        tenant.sandbox.plant("Client", {"name": name})
+    plan = await plan_of(tenant, event("deal.won", deal))
+
+    assert plan.writes == []
+    assert [wait.partition(": ")[2][:16] for wait in plan.waits] == ["It is not clear "]
+
+
+async def test_a_plan_goes_on_with_the_only_candidate(dialect: DialectName, deal: Fields) -> None:
+    tenant = Tenant(dialect=dialect)
+    known = tenant.sandbox.plant("Client", tenant.keyed(key="C-1", name="Acme Inc"))
+    plan = await plan_of(tenant, event("deal.won", deal))
+
+    assert len(plan.waits) == 1
+    assert {body["client_id"] for write in plan.writes for body in write["body"] if "client_id" in body} == {known}
