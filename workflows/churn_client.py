@@ -73,13 +73,13 @@ async def churn_client(run: Run, msp: Msp, event: Event) -> Churned:
         question = f"{client.name} is to be wound down, but run {run.newer} of a later event changed it. Go on?"
         await run.approval("late", question, within=timedelta(hours=policy.approval_hours))
     leaving = Departure(
-        churn,
-        client,
-        last_day_of(churn, run.now, policy.zone),
-        leaves_at(churn, policy.zone),
-        await run.step("closing-rules", closing_rules, halo, policy, event.data),
-        f"Parhelion run {run.id}",
-        superseded,
+        churn=churn,
+        client=client,
+        last_day=last_day_of(churn, run.now, policy.zone),
+        leaves_at=leaves_at(churn, policy.zone),
+        rules=await run.step("closing-rules", closing_rules, halo, policy, event.data),
+        mark=f"Parhelion run {run.id}",
+        superseded=superseded,
     )
     snapshot = await _until_it_leaves(run, msp, leaving)
     if churn.last_service_day is churn.effective_at is None:

@@ -103,6 +103,13 @@ async def test_a_term_that_is_not_over_is_asked_about_where_no_day_is_given(tena
     assert "names no last day" in await question(tenant, Policy(), last_service_day=None)
 
 
+async def test_the_msp_itself_and_halopsas_catch_all_client_are_asked_about(tenant: Tenant, client_id: int) -> None:
+    assert "the MSP's own" in await question(tenant, policy(final_billing=FINANCE | {"client": "ACME"}))
+    assert "the MSP's own" in await question(tenant, policy(final_billing=FINANCE | {"client": client_id}))
+    tenant.change("Client", client_id, name="Unknown")
+    assert "what belongs to no client" in await question(tenant, Policy())
+
+
 async def test_what_has_changed_while_waiting_is_asked_about(tenant: Tenant, client_id: int) -> None:
     notebook = Notebook()
     rules = policy(max_open_tickets=3)
