@@ -8,15 +8,22 @@ import pytest
 import time_machine
 
 from tests.memory_run import STARTED, Asleep, MemoryRun, Notebook
-from tests.tenant import AFTER, BEFORE, Crash, Tenant, event
+from tests.tenant import AFTER, BEFORE, DAYS, Crash, Tenant, event
 from worker.errors import NeedsOperator, RetryLater
 from workflows.churn_client import Churned, churn_client
 from workflows.msp import Msp
 from workflows.policy import Policy
+from workflows.sandbox import Faults
 
 LEAVES = {"client": {"id": "C-77"}, "last_service_day": "2026-12-31", "reason": "moved to another provider"}
 AFTERWARDS = datetime(2027, 1, 2, tzinfo=UTC)
 FINANCE = {"client": "Example MSP", "ticket_type": "Service Request", "summary": "Final bill of {client.id}"}
+
+
+@pytest.fixture(params=[Faults, Faults.unpleasant], ids=list(DAYS))
+def faults(request: pytest.FixtureRequest) -> Faults:
+    day: Faults = request.param()
+    return day
 
 
 @pytest.fixture(autouse=True)
