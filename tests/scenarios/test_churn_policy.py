@@ -1,5 +1,6 @@
 """What the policy says of a client that leaves: who decides, what is handed over, and what ends."""
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -9,11 +10,14 @@ import time_machine
 
 from tests.memory_run import STARTED, Asleep, MemoryRun, Notebook
 from tests.tenant import AFTER, BEFORE, DAYS, Crash, Tenant, event
+from worker.budget import WaitingGuard
 from worker.errors import NeedsOperator, RetryLater
+from worker.planned_run import Plan, PlannedRun, draw_up
 from workflows.churn_client import Churned, churn_client
-from workflows.msp import Msp
+from workflows.msp import Msp, msp_for_plan
 from workflows.policy import Policy
 from workflows.sandbox import Faults
+from workflows.sandbox.halopsa.dialects import DialectName
 
 LEAVES = {"client": {"id": "C-77"}, "last_service_day": "2026-12-31", "reason": "moved to another provider"}
 AFTERWARDS = datetime(2027, 1, 2, tzinfo=UTC)
@@ -35,6 +39,17 @@ def time_stands_still() -> Iterator[None]:
 
 def policy(**churn: Any) -> Policy:
     return Policy.model_validate({"churn_client": churn})
+
+
+EVERYTHING = policy(
+    keep_types=["Onboarding"],
+    hand_over={"team": "Finance"},
+    final_billing=FINANCE,
+    recurring_invoices="end",
+    assets="retire",
+    rmm="task",
+    rmm_task=FINANCE | {"summary": "Remove the agents"},
+)
 
 
 async def churn(tenant: Tenant, rules: Policy, notebook: Notebook | None = None, **data: Any) -> Churned:
@@ -237,21 +252,12 @@ async def test_what_is_refused_of_the_hand_over_is_named_and_holds_up_nothing(te
 
 @pytest.mark.parametrize("kind", [*BEFORE, *AFTER])
 async def test_nothing_that_goes_wrong_changes_what_the_policy_wants(kind: str) -> None:
-    rules = policy(
-        keep_types=["Onboarding"],
-        hand_over={"team": "Finance"},
-        final_billing=FINANCE,
-        recurring_invoices="end",
-        assets="retire",
-        rmm="task",
-        rmm_task=FINANCE | {"summary": "Remove the agents"},
-    )
     clean = ready()
-    await churn(clean, rules)
+    await churn(clean, EVERYTHING)
     for number in range(1, len(clean.wire.calls) + 1):
         tenant = ready()
         tenant.wire.mishaps = {number: kind}
-        await churn(tenant, rules)
+        await churn(tenant, EVERYTHING)
 
         assert tenant.picture() == clean.picture(), f"{kind} at request {number}, {clean.wire.calls[number - 1]}"
 
@@ -261,3 +267,20 @@ def ready() -> Tenant:
     client_id = tenant.sandbox.plant("Client", tenant.keyed("C-77", name="Acme"))
     plant_many(tenant, client_id)
     return tenant
+
+
+async def test_a_plan_shows_each_write_that_the_run_then_makes(dialect: DialectName) -> None:
+    tenant = Tenant(dialect=dialect)
+    plant_many(tenant, tenant.sandbox.plant("Client", tenant.keyed("C-77", name="Acme")))
+    before, picture = len(tenant.wire.requests), tenant.picture()
+    plan, guard = Plan("churn_client", "Acme"), WaitingGuard(None, bulk=False)
+    run = PlannedRun(plan, guard, id="r-1", now=STARTED)
+    msp = msp_for_plan(tenant.connection, EVERYTHING, run, run.note)
+    await draw_up(plan, churn_client, run, msp, event("client.churned", LEAVES))
+
+    assert plan.problem is None
+    assert tenant.picture() == picture
+    await churn(tenant, EVERYTHING)
+    made = [request for request in tenant.wire.requests[before:] if request.method == "POST"]
+    assert [write["path"] for write in plan.writes] == [one.url.path.removeprefix("/api") for one in made]
+    assert [write["body"] for write in plan.writes[:-1]] == [json.loads(one.content) for one in made[:-1]]
