@@ -283,12 +283,12 @@ async def test_a_contact_that_has_left_since_is_not_made_by_a_late_event(tenant:
 
 
 async def test_a_departure_is_known_by_its_note_however_halopsa_shows_it(tenant: Tenant, acme: int) -> None:
-    name = {"name": "Conan O'Brien & Sons"}
-    await tenant.finish(departed(name))
+    conan = {"name": "Conan O'Brien", "email": "o'brien@acme.example.com"}
+    await tenant.finish(departed(conan))
     (note,) = tenant.rows("CRMNote", client_id=acme)
     tenant.change("CRMNote", note["id"], note=f"<p>{html.escape(note['note'])}</p>")
 
-    assert (await tenant.finish(created(name, timestamp=EARLIER))).contact_id is None
+    assert (await tenant.finish(created(conan, timestamp=EARLIER))).contact_id is None
 
 
 @pytest.mark.parametrize("mishap", [*BEFORE, *AFTER])

@@ -42,6 +42,7 @@ def plant(tenant: Tenant) -> Acme:
     contact = put("Users", person)
     if tenant.dialect == "v2":
         tenant.change("Users", contact, web_access_level=2)
+    put("Asset", {"client_id": client, "inventory_number": "LT-0", "assettype_id": 1})
     runs = {"client_id": client, "start_date": "2026-01-01T00:00:00"}
     return Acme(
         client,
