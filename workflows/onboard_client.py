@@ -277,7 +277,8 @@ async def send_welcome(halo: Halo, contact_id: int) -> Ensured | None:
 async def _tell(work: Onboarding) -> None:
     """Put the report on the client, and tell the CRM what stands in HaloPSA, as far as the policy says so."""
     rules, deal, client = work.msp.policy.onboard_client, work.deal.deal, work.client
-    title = f"Onboarded from won deal {deal.id} {deal.name}".rstrip()
+    what = "Onboarded from won deal" if work.kind == "new" else f"{work.kind.capitalize()}, won deal"
+    title = f"{what} {deal.id} {deal.name}".rstrip()
     if rules.report_note:
         await file_report(
             work.run,

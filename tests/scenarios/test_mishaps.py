@@ -8,6 +8,7 @@ import time_machine
 
 from tests.memory_run import STARTED, Notebook
 from tests.tenant import AFTER, BEFORE, Tenant, event
+from workflows.policy import Policy
 from workflows.sandbox import Faults
 from workflows.sandbox.halopsa.dialects import DialectName
 
@@ -67,7 +68,32 @@ async def adoption(deal: dict[str, Any], dialect: DialectName) -> tuple[Tenant, 
     return tenant, event("deal.won", deal)
 
 
-PLANS = {"onboarding": onboarding, "churn": churn, "adoption": adoption}
+async def renewal(deal: dict[str, Any], dialect: DialectName) -> tuple[Tenant, Any]:
+    """A known client whose running contract is extended, with a kick-off ticket."""
+    tenant = Tenant(dialect=dialect)
+    # The tests' runs share one id, by which a report is found again.
+    tenant.policy = Policy.model_validate({"onboard_client": {"report_note": False}})
+    await tenant.finish(event("deal.won", deal))
+    kickoff = {"ticket_type": "Incident", "summary": "Renewed: {client.name}"}
+    tenant.policy = Policy.model_validate({"deals": {"renewal": {"contract": "extend", "kickoff": kickoff}}})
+    tenant.wire.requests.clear()
+    tenant.restart()
+    renewed = {"id": "D-1002", "kind": "renewal", "contract": {"term_months": 12}}
+    return tenant, event("deal.won", deal | {"deal": renewed})
+
+
+async def prospect(deal: dict[str, Any], dialect: DialectName) -> tuple[Tenant, Any]:
+    """An inactive prospect of the key that lacks nearly everything, and comes under a parent."""
+    tenant = Tenant(dialect=dialect)
+    tenant.policy = Policy.model_validate({"onboard_client": {"inactive_client": "reactivate"}})
+    tenant.sandbox.plant("Client", tenant.keyed(key="C-1", name="Umbrella"))
+    own = {"customertype": 2} if dialect == "v2" else {}
+    tenant.sandbox.plant("Client", tenant.keyed(key="C-77", name="Acme", inactive=True, **own))
+    deal["client"]["parent_id"] = "C-1"
+    return tenant, event("deal.won", deal)
+
+
+PLANS = {"onboarding": onboarding, "churn": churn, "adoption": adoption, "renewal": renewal, "prospect": prospect}
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -4,9 +4,13 @@ from typing import Any
 
 import pytest
 
-from tests.memory_run import Asleep, Notebook
+from tests.memory_run import Asleep, MemoryRun, Notebook
 from tests.tenant import DAYS, Tenant, event
 from worker.errors import NeedsOperator, NotYet
+from worker.events import Event
+from worker.run import Guard
+from workflows.msp import Msp
+from workflows.onboard_client import onboard_client
 from workflows.policy import Policy
 from workflows.sandbox import Faults
 
@@ -149,6 +153,8 @@ async def test_a_renewal_of_what_rolls_on_says_so(tenant: Tenant, deal: Fields) 
     result = await further(tenant, next_deal(deal, "renewal"))
 
     assert result.remarks == [f"contract {first.contract_id} rolls on beside its successor: end it"]
+    notes = [note["note"] for note in tenant.rows("CRMNote", client_id=first.client_id)]
+    assert notes[1].startswith("Renewal, won deal D-1002 More\n")
 
 
 @pytest.mark.parametrize("answer", [{"create_new": True}, {"use": "first"}])
@@ -546,6 +552,27 @@ async def test_nothing_is_written_to_a_main_site_that_is_as_it_should_be(tenant:
     await further(tenant, deal)
 
     assert [call for call in tenant.wire.calls[before:] if call.startswith("POST")] == ["POST /api/CRMNote"]
+
+
+async def test_the_crm_is_told_if_the_policy_says_so(deal: Fields) -> None:
+    tenant = Tenant(dialect="v2")
+    told: list[str] = []
+
+    class Hubspot:
+        async def note_on_deal(self, event: Event, text: str, guard: Guard) -> bool:
+            told.append(f"{event.id}, run {guard.id}: {text}" if isinstance(guard, MemoryRun) else "")
+            return True
+
+    deal["deal"]["kind"] = "new"
+    for write_back in (False, True):
+        run = MemoryRun(Notebook())
+        rules = policy(onboard_client={"crm_write_back": write_back})
+        msp = Msp(tenant.connection.for_run(run), rules, Hubspot())
+        result = await onboard_client(run, msp, event("deal.won", deal))
+
+    (text,) = told
+    assert text.startswith("standard:msg-1, run r-1: Onboarded from won deal D-1001 Acme, managed services")
+    assert f"contract {result.contract_id} (D-1001)" in text
 
 
 async def test_the_report_may_be_left_out(tenant: Tenant, deal: Fields) -> None:
