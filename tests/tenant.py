@@ -1,6 +1,7 @@
 """A HaloPSA tenant for tests: the sandbox behind a wire on which mishaps can happen."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -17,7 +18,7 @@ from workflows.sandbox import Faults, Sandbox, sandbox_app
 from workflows.sandbox.halopsa.dialects import DialectName
 
 MAX_CLAIMS = 20
-DAYS = {"good day": Faults, "everything unpleasant": Faults.unpleasant}
+DAYS: dict[str, Callable[[], Faults]] = {"good day": Faults, "everything unpleasant": Faults.unpleasant}
 
 
 class Crash(BaseException):

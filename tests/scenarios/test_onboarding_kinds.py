@@ -10,7 +10,7 @@ from worker.errors import NeedsOperator, NotYet
 from worker.events import Event
 from worker.run import Guard
 from workflows.msp import Msp
-from workflows.onboard_client import onboard_client
+from workflows.onboard_client import Onboarded, onboard_client
 from workflows.policy import Policy
 from workflows.sandbox import Faults
 
@@ -564,11 +564,14 @@ async def test_the_crm_is_told_if_the_policy_says_so(deal: Fields) -> None:
             return True
 
     deal["deal"]["kind"] = "new"
-    for write_back in (False, True):
+
+    async def onboard(*, write_back: bool) -> Onboarded:
         run = MemoryRun(Notebook())
         rules = policy(onboard_client={"crm_write_back": write_back})
-        msp = Msp(tenant.connection.for_run(run), rules, Hubspot())
-        result = await onboard_client(run, msp, event("deal.won", deal))
+        return await onboard_client(run, Msp(tenant.connection.for_run(run), rules, Hubspot()), event("deal.won", deal))
+
+    await onboard(write_back=False)
+    result = await onboard(write_back=True)
 
     (text,) = told
     assert text.startswith("standard:msg-1, run r-1: Onboarded from won deal D-1001 Acme, managed services")
