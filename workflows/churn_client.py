@@ -82,7 +82,7 @@ async def churn_client(run: Run, msp: Msp, event: Event) -> Churned:
         superseded=superseded,
     )
     snapshot = await _until_it_leaves(run, msp, leaving)
-    if churn.last_service_day is churn.effective_at is None:
+    if churn.last_service_day is None and churn.effective_at is None:
         leaving = replace(leaving, last_day=await run.step("last-day", today_in, policy.zone))
     return await _wind_down(run, msp, event, leaving, snapshot)
 
