@@ -21,6 +21,8 @@ JOINERS: Final = frozenset({"and", "und", "et", "the"})
 SAME_FORMS: Final = {"limited": "ltd", "corporation": "corp", "incorporated": "inc", "company": "co"}
 ACCENTS: Final = 200
 """From this combining class of Unicode on, marks are accents; below it they make other letters."""
+LENIENCY: Final = 10
+"""By so many per cent more than whole names two words may differ that are one, spelt wrongly."""
 TELLING_LENGTH: Final = 2
 """Words up to this length, and words with digits, tell names apart however alike the rest is: "Site 12", "Site 13"."""
 
@@ -225,7 +227,7 @@ class _Comparison:
         return [row for row in self._rows if wanted and _bare(row.tax_number) == wanted]
 
     def _alike(self) -> list[Client]:
-        cores = [spelt.core for spelt in self._spellings]
+        cores, relatives = [spelt.core for spelt in self._spellings], self._relatives()
         alike = process.extract(
             self._wanted.core, cores, scorer=fuzz.ratio, score_cutoff=self._names.similarity, limit=None
         )
@@ -233,9 +235,9 @@ class _Comparison:
             self._rows[number]
             for core, _, number in alike
             if core != self._wanted.core
-            and self._spellings[number].telling == self._wanted.telling
+            and _may_be_misspelt(self._spellings[number], self._wanted, self._names.similarity - LENIENCY)
             and not self._contradicts(self._rows[number])
-            and self._rows[number].id not in self._relatives()
+            and not _family(self._rows[number]) & relatives
         ]
 
     def _same_domain(self) -> list[Client]:
@@ -247,13 +249,13 @@ class _Comparison:
             for row in self._rows
             if self._domains & self._domains_of(row)
             and not (_differ(row.key, self._client.id) and not self._resembles(row))
-            and not {row.id, row.parent_id, row.invoice_to} & relatives
+            and not _family(row) & relatives
         ]
 
     def _resembles(self, row: Client) -> bool:
         theirs = spelling(row.name, self._names.legal_forms)
         alike = fuzz.ratio(theirs.core, self._wanted.core) >= self._names.similarity
-        return alike and theirs.telling == self._wanted.telling
+        return alike and _may_be_misspelt(theirs, self._wanted, self._names.similarity - LENIENCY)
 
     def _relatives(self) -> set[int]:
         """The clients that the event itself names as others: the parent and who pays."""
@@ -267,6 +269,18 @@ class _Comparison:
 
     def _domains_of(self, row: Client) -> set[str]:
         return _domains(self._names, row.website, row.email, row.accounts_email)
+
+
+def _may_be_misspelt(one: Spelling, other: Spelling, similarity: int) -> bool:
+    """Whether what two names do not share may be one word, spelt wrongly: "East" and "West" are two."""
+    mine = " ".join(word for word in one.words if word not in other.words)
+    theirs = " ".join(word for word in other.words if word not in one.words)
+    return one.telling == other.telling and fuzz.ratio(mine, theirs) >= similarity
+
+
+def _family(row: Client) -> set[int]:
+    """A client with the one above it and the one that pays for it."""
+    return {row.id, row.parent_id, row.invoice_to}
 
 
 def _domains(names: Names, *addresses: str | None) -> set[str]:

@@ -67,6 +67,8 @@ def test_a_misspelt_name_is_left_to_a_person_unless_it_lives_elsewhere() -> None
     [
         ("Client 144", "Client 145"),
         ("Northwind Traders A", "Northwind Traders B"),
+        ("Northwind Traders East", "Northwind Traders West"),
+        ("Northwind Traders", "Northwind Traders Holding"),
         ("Dental Practice 12 Ltd", "Dental Practice 12a Ltd"),
         ("Acme", "Axme"),
         ("Globex", "Initech"),
@@ -81,6 +83,8 @@ def test_two_keys_with_nothing_but_a_domain_in_common_are_two_clients() -> None:
 
     assert match({"email": "info@acme.example"}, row) == {}
     assert match({"email": "info@acme.example", "id": ""}, row) == {1: ["same domain"]}
+    sister = {"name": "Acme West", "website": "acme.example", "key": "C-1"}
+    assert match({"name": "Acme East", "email": "info@acme.example"}, sister) == {}
 
 
 @pytest.mark.parametrize("email", ["info@gmail.com", "acme@Outlook.com"])
@@ -98,6 +102,9 @@ def test_parents_and_sisters_are_others() -> None:
     assert match(wanted, parent | {"key": ""}, sister) == {1: ["same domain"], 2: ["same domain"]}
     assert match(wanted | {"parent_id": "Acme group"}, parent | {"key": ""}, sister) == {}
     assert match(wanted | {"parent_id": "C-1"}, parent, sister) == {}
+    misspelt = {"name": "Acme West Brunch", "invoice_to": 1}
+    assert match(wanted, parent, misspelt) == {2: ["name alike"]}
+    assert match(wanted | {"parent_id": "C-1"}, parent, misspelt) == {}
 
 
 def test_the_exact_name_goes_before_a_legal_form() -> None:
@@ -121,8 +128,10 @@ def test_a_tax_number_elsewhere_makes_a_name_uncertain() -> None:
 def test_the_policy_says_what_counts() -> None:
     assert match({"name": "Acme Verein"}, {"name": "Acme"}) == {}
     assert match({"name": "Acme Verein"}, {"name": "Acme"}, names=Names(legal_forms=("verein",))) == 1
-    assert match({"name": "Northwind Traders"}, {"name": "Northwind Trading"}) == {}
-    assert match({"name": "Northwind Traders"}, {"name": "Northwind Trading"}, names=Names(similarity=80))
+    assert match({"name": "Globex Systems"}, {"name": "Globex Sistemas"}) == {}
+    assert match({"name": "Globex Systems"}, {"name": "Globex Sistemas"}, names=Names(similarity=80)) == {
+        1: ["name alike"]
+    }
     own = Names(shared_domains=("acme.example",))
     assert match({"email": "a@acme.example"}, {"name": "Umbrella", "email": "b@acme.example"}, names=own) == {}
 
