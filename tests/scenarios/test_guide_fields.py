@@ -162,7 +162,7 @@ async def test_nothing_is_ever_deleted(tenant: Tenant) -> None:
     assert {call.split()[0] for call in tenant.wire.calls} == {"GET", "POST"}
 
 
-async def test_what_a_client_needs_is_asked_for_in_one_go_before_halopsa_is_asked(tenant: Tenant) -> None:
+async def test_all_that_is_wrong_is_said_at_once_before_halopsa_is_asked(tenant: Tenant) -> None:
     faulty = {"name": " ", "email": "info@", "website": "no address"}
     with pytest.raises(InvalidEvent, match=r"name is required.*Invalid email format.*Invalid website URL"):
         await tenant.finish(event("deal.won", WON | {"client": faulty}))
