@@ -23,8 +23,9 @@ from webhooks.signatures import sign_standard
 from webhooks.sources import secret_problem
 from worker import metrics
 from worker.alerts import AlertSender
-from worker.budget import Budget
-from worker.crm_connections import Completion, half_connected, hydration_of
+from worker.backfill import Backfill, ScheduledBackfill
+from worker.budget import Budget, WaitingGuard
+from worker.crm_connections import Completion, connected_systems, half_connected, hydration_of
 from worker.durability import Durability
 from worker.engine import Engine
 from worker.errors import StoreUnavailable
@@ -32,6 +33,7 @@ from worker.events import Event
 from worker.inbox import Check, Hydrate, Inbox
 from worker.jobs import DoorbellWorker, encode_doorbell
 from worker.journal import Journal
+from worker.journal.backfills import Backfills
 from worker.journal.heard import Heard
 from worker.journal.reading import Reader
 from worker.journal.refused import RefusedDeliveries
@@ -280,6 +282,8 @@ async def open_worker(settings: Settings, url: str) -> AsyncIterator[WorkerParts
         )
         inbox = inbox_of(store, hydrate=completion.hydrate)
         senders = alert_senders(settings, store, name)
+        backfills = Backfills(store.scripts, name)
+        backfill, asking = backfill_of(settings, policy, store, halo, backfills)
 
         async def answer(subject: str) -> None:
             kind, _, identity = subject.partition("/")
@@ -294,6 +298,7 @@ async def open_worker(settings: Settings, url: str) -> AsyncIterator[WorkerParts
             partial(sweep_for_ever, store.journal, name),
             retention_of(settings, store, name).keep_for_ever,
             silence_watch_of(policy, store).watch_for_ever,
+            ScheduledBackfill(backfill, backfills, backfill_hours(settings, policy)).keep_for_ever,
             *(sender.send_for_ever for sender in senders),
         ]
         try:
@@ -303,6 +308,7 @@ async def open_worker(settings: Settings, url: str) -> AsyncIterator[WorkerParts
             for sender in senders:
                 await sender.close()
             await completion.aclose()
+            await asking.aclose()
             if rmm:
                 await rmm.aclose()
             await halo.aclose()
@@ -312,6 +318,24 @@ def retention_of(settings: Settings, store: Store, worker: str) -> Retention:
     """Make what archives old records."""
     archive = settings.data_dir / "archive"
     return Retention(store.upkeep, store.reader, worker=worker, archive=archive, days=settings.retention_days)
+
+
+def backfill_of(
+    settings: Settings, policy: Policy, store: Store, halo: HaloConnection, backfills: Backfills
+) -> tuple[Backfill, Completion]:
+    """Make what finds events that did not arrive, and the connections it has, to be closed by the caller.
+
+    HaloPSA is asked within the bulk share of the request budget.
+    """
+    guard = WaitingGuard(budget_of(settings, store), bulk=True)
+    systems = Completion(store.upkeep.first_start, partial(hydration_of, settings, policy, halo.for_run(guard)))
+    return Backfill(systems, inbox_of(store), store.reader, backfills, WORKFLOWS), systems
+
+
+def backfill_hours(settings: Settings, policy: Policy) -> dict[str, float | None]:
+    """Say by system how often it is asked what did not arrive; None: after outages only."""
+    hours: dict[str, float | None] = {name: rules.backfill_hours for name, rules in policy.sources.items()}
+    return {system: hours.get(system) for system in connected_systems(settings, policy)}
 
 
 def silence_watch_of(policy: Policy, store: Store) -> SilenceWatch:

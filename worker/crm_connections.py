@@ -1,7 +1,7 @@
 """The connections to CRMs that the settings name, and what completes events through them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -47,6 +47,13 @@ def half_connected(settings: Settings) -> list[str]:
     ]
 
 
+def connected_systems(settings: Settings, policy: Policy) -> list[str]:
+    """Name the systems that can be asked what changed: the connected CRMs, and HaloPSA where it is a source."""
+    crms = [system for system in CLIENTS if _given(settings, system)]
+    is_source = "halopsa" in policy.sources or "halopsa" in settings.webhook_secrets
+    return [*crms, "halopsa"] if is_source else crms
+
+
 class Completion:
     """Completes events, knowing from when on facts count; Valkey, which knows that, need not be there yet at a start.
 
@@ -66,6 +73,11 @@ class Completion:
     async def hydrate(self, event: Event) -> Event:
         """Complete an event; see `Hydration.hydrate`."""
         return await (await self.connected()).hydrate(event)
+
+    async def changed_since(self, system: str, moment: datetime) -> AsyncIterator[Event]:
+        """Search a system for records that have changed; see `Hydration.changed_since`."""
+        async for event in (await self.connected()).changed_since(system, moment):
+            yield event
 
     async def note_on_deal(self, event: Event, text: str, guard: Guard) -> bool:
         """Write a note on the deal of an event, once; see `Hydration.note_on_deal`."""

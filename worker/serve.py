@@ -14,6 +14,8 @@ from starlette.applications import Starlette
 from worker.assemble import Chore, WorkerParts, durability_of, open_store, open_worker, web_app
 from worker.embedded import EmbeddedValkey, only_one
 from worker.errors import ParhelionError
+from worker.heartbeat import heartbeat
+from worker.journal.backfills import Backfills
 from worker.settings import Settings
 
 DRAIN_S: Final = 12.0
@@ -109,7 +111,11 @@ async def web(settings: Settings, url: str, listener: socket.socket) -> AsyncIte
         BadSettings: Valkey's settings would lose data.
     """
     await _refuse_data_loss(settings, url)
-    async with open_store(url) as store, serving(web_app(settings, store), listener):
+    async with (
+        open_store(url) as store,
+        serving(web_app(settings, store), listener),
+        heartbeat(Backfills(store.scripts)),
+    ):
         host, port = listener.getsockname()[:2]
         _log.info("web up", address=f"{host}:{port}", sources=sorted(settings.webhook_secrets))
         yield

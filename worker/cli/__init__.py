@@ -8,7 +8,21 @@ import sys
 
 import typer
 
-from worker.cli import deliveries, doctor, events, plan, policy, quality, report, runs, sandbox, serving, trigger, verbs
+from worker.cli import (
+    backfill,
+    deliveries,
+    doctor,
+    events,
+    plan,
+    policy,
+    quality,
+    report,
+    runs,
+    sandbox,
+    serving,
+    trigger,
+    verbs,
+)
 from worker.embedded import EmbeddedValkeyError
 from worker.errors import StoreUnavailable
 from worker.serve import PortInUse
@@ -41,6 +55,7 @@ runs.app.command("reject")(verbs.reject)
 runs.app.command("pause")(verbs.pause)
 runs.app.command("resume")(verbs.resume)
 app.add_typer(runs.app, name="runs")
+events.app.command("backfill")(backfill.backfill)
 events.app.command("send")(deliveries.send)
 events.app.command("verify")(deliveries.verify)
 app.add_typer(events.app, name="events")

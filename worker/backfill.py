@@ -1,0 +1,192 @@
+"""Backfill: systems are asked what has changed, and what did not arrive as a delivery is taken in all the same."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final, Protocol
+
+import structlog
+
+from worker.errors import Ignored, NeedsOperator, RetryLater, StoreUnavailable
+from worker.events import Event
+from worker.inbox import Inbox
+from worker.journal.backfills import Backfills
+from worker.journal.reading import Reader
+from worker.run import Workflow
+
+LOOK_EVERY_S: Final = 10.0
+AGAIN_AFTER_S: Final = 300.0
+OVERLAP: Final = timedelta(hours=1)
+"""Searches show a change late, and clocks differ."""
+TELL_EVERY: Final = 100
+
+Tell = Callable[[str], None]
+
+_log = structlog.stdlib.get_logger("backfill")
+
+
+class Systems(Protocol):
+    """What asks the systems."""
+
+    def changed_since(self, system: str, moment: datetime) -> AsyncIterator[Event]:
+        """Search a system for records that have changed since a moment (UTC)."""
+
+    async def hydrate(self, event: Event) -> Event:
+        """Read the record that an event is about, and return what it means."""
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """An event that did not arrive.
+
+    Attributes:
+        id: the event's.
+        type: what has happened ("deal.won"); as long as the record cannot be read, that it changed ("hubspot.deal").
+        client: the client's name or id; empty where it is not known.
+        occurred_at: when the record was last changed (UTC).
+        trouble: why the record cannot be read now; empty where it could.
+    """
+
+    id: str
+    type: str
+    client: str
+    occurred_at: datetime
+    trouble: str = ""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a system had to tell.
+
+    Attributes:
+        changed: how many records have changed.
+        known: how many of them arrived before.
+        meaningless: how many start nothing.
+        missed: the others.
+    """
+
+    system: str
+    since: datetime
+    changed: int = 0
+    known: int = 0
+    meaningless: int = 0
+    missed: list[Missed] = field(default_factory=list)
+
+
+class Backfill:
+    """Finds what was missed, and hands it in.
+
+    Args:
+        systems: are asked.
+        inbox: takes in what they tell.
+        reader: knows the events that came in.
+        backfills: knows the facts that have had a run.
+        workflows: what an event may start.
+    """
+
+    def __init__(
+        self, systems: Systems, inbox: Inbox, reader: Reader, backfills: Backfills, workflows: Sequence[Workflow[Any]]
+    ) -> None:
+        self._systems = systems
+        self._inbox = inbox
+        self._reader = reader
+        self._backfills = backfills
+        self._workflows = workflows
+
+    async def make(self, system: str, since: datetime, *, tell: Tell, plan: bool = False) -> Outcome:
+        """Ask one system.
+
+        Args:
+            system: its word ("hubspot").
+            since: from when on (UTC).
+            tell: is told of progress.
+            plan: hand nothing in.
+
+        Raises:
+            RetryLater: the system cannot be asked now. What was found before is handed in.
+            NeedsOperator: it is not connected, or refuses.
+            StoreUnavailable: Valkey does not answer.
+        """
+        outcome = Outcome(system, since)
+        async for event in self._systems.changed_since(system, since):
+            outcome.changed += 1
+            if missed := await self._judge(event, outcome):
+                outcome.missed.append(missed)
+                if not plan:
+                    await self._inbox.accept([event])
+            if outcome.changed % TELL_EVERY == 0:
+                tell(f"{system}: {outcome.changed} changed records looked at, {len(outcome.missed)} missed")
+        return outcome
+
+    async def _judge(self, event: Event, outcome: Outcome) -> Missed | None:
+        """Tell what an event means that was missed; count it where it was not."""
+        if await self._reader.event(event.id) is not None:
+            outcome.known += 1
+            return None
+        try:
+            meant = await self._systems.hydrate(event)
+        except Ignored:
+            outcome.meaningless += 1
+            return None
+        except (RetryLater, NeedsOperator) as trouble:
+            # The inbox tries again for a day, or shows it to a person.
+            return Missed(event.id, event.type, "", event.occurred_at, str(trouble))
+        routes = [(workflow.name, workflow.route(meant)) for workflow in self._workflows if workflow.on == meant.type]
+        if not routes:
+            outcome.meaningless += 1
+            return None
+        # A fact whose run failed or was cancelled is known: it is for a person to start it again.
+        if all([await self._backfills.is_known(name, route.fact) for name, route in routes]):
+            outcome.known += 1
+            return None
+        return Missed(event.id, meant.type, routes[0][1].client, meant.occurred_at)
+
+
+class ScheduledBackfill:
+    """Asks the systems after every outage of the web endpoint, and as often as the policy says. All workers may look.
+
+    Args:
+        backfill: asks.
+        backfills: decides among the workers.
+        every_hours: by system, how often it is asked; None: after outages only.
+    """
+
+    def __init__(self, backfill: Backfill, backfills: Backfills, every_hours: Mapping[str, float | None]) -> None:
+        self._backfill = backfill
+        self._backfills = backfills
+        self._every_hours = every_hours
+
+    async def keep_for_ever(self) -> None:
+        """Ask when it is time, until cancelled."""
+        while True:
+            wait_s = LOOK_EVERY_S
+            for system in self._every_hours:
+                try:
+                    await self.make_if_due(system)
+                except (RetryLater, NeedsOperator, StoreUnavailable) as error:
+                    _log.warning("backfill not made now", system=system, error=str(error))
+                    wait_s = AGAIN_AFTER_S
+            await asyncio.sleep(wait_s)
+
+    async def make_if_due(self, system: str) -> Outcome | None:
+        """Ask a system if it is time, and this worker's turn.
+
+        Raises:
+            RetryLater: the system cannot be asked now.
+            NeedsOperator: it refuses.
+            StoreUnavailable: Valkey does not answer.
+        """
+        due = await self._backfills.take(system, self._every_hours[system])
+        if due is None:
+            return None
+        outcome = await self._backfill.make(system, due.since - OVERLAP, tell=_log.info)
+        await self._backfills.done(system, due.now)
+        _log.info(
+            "backfill made",
+            system=system,
+            since=outcome.since.isoformat(),
+            changed=outcome.changed,
+            missed=[missed.id for missed in outcome.missed],
+        )
+        return outcome
