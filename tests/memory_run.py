@@ -117,7 +117,7 @@ class MemoryRun:
         self._notebook.halted.append((workflow, fact, reason))
         return self._notebook.halts.get(fact, "none")
 
-    async def supersede(self, id: str, reason: str) -> list[str]:  # noqa: A002, ARG002 - the protocol's names
+    async def supersede(self, id: str, reason: str, workflow: str = "") -> list[str]:  # noqa: A002, ARG002 - the protocol's names
         assert id not in self._seen, f"step {id} occurs twice"
         self._seen.add(id)
         return []

@@ -182,12 +182,12 @@ class ActiveRun:
         await self._checkpoint(id, self.server_now(), answer)
         return answer
 
-    async def supersede(self, id: str, reason: str) -> list[str]:  # noqa: A002 - the field's own word
-        """End the client's earlier runs of this workflow that wait; see `worker.run.Run.supersede`."""
+    async def supersede(self, id: str, reason: str, workflow: str = "") -> list[str]:  # noqa: A002 - the field's own word
+        """End the client's earlier runs of a workflow that wait; see `worker.run.Run.supersede`."""
         self._meet(id)
         if (done := self._claim.steps.get(id)) is not None:
             return list(done.result)
-        ended = await self._journal.supersede(self._claim, id, reason)
+        ended = await self._journal.supersede(self._claim, id, reason, workflow)
         await self._checkpoint(id, self.server_now(), ended)
         return ended
 

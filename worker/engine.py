@@ -203,6 +203,7 @@ class Engine(Generic[Services]):
             settled=run.settled,
             away=True,
             expects=True,
+            expected=tuple(absence.of),
         )
         await self._journal.release(claim, release)
 

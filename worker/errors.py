@@ -11,6 +11,8 @@
 Any other exception out of a workflow is a bug: a few tries, then the run fails with its traceback.
 """
 
+from collections.abc import Sequence
+
 
 class ParhelionError(Exception):
     """Base of all errors that Parhelion raises on purpose."""
@@ -39,12 +41,14 @@ class NotYet(ParhelionError):
     Args:
         what: what is missing, in words for an operator.
         mend: what to do about it once the day is over.
+        of: under which names another client is known that is to come first ("crm:C-7"); besides the run's own.
     """
 
-    def __init__(self, what: str, *, mend: str = "") -> None:
+    def __init__(self, what: str, *, mend: str = "", of: Sequence[str] = ()) -> None:
         super().__init__(what)
         self.what = what
         self.mend = mend
+        self.of = list(of)
 
 
 class NeedsOperator(ParhelionError):

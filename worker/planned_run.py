@@ -158,7 +158,7 @@ class PlannedRun:
             return "none"
         return TypeAdapter(Halted).validate_python(self._finished[id])
 
-    async def supersede(self, id: str, reason: str) -> list[str]:  # noqa: A002, ARG002 - the protocol's names
+    async def supersede(self, id: str, reason: str, workflow: str = "") -> list[str]:  # noqa: A002, ARG002 - the protocol's names
         """End nothing, and go on as if no other run waited."""
         return list(self._finished.get(id, []))
 

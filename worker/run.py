@@ -161,12 +161,13 @@ class Run(Guard, Protocol):
         """
         ...
 
-    async def supersede(self, id: str, reason: str) -> list[str]:  # noqa: A002 - the field's own word
-        """End the client's runs of this workflow that an earlier event began and that wait for a date or a person.
+    async def supersede(self, id: str, reason: str, workflow: str = "") -> list[str]:  # noqa: A002 - the field's own word
+        """End the client's runs of a workflow that an earlier event began and that wait for a date or a person.
 
         Args:
             id: the step's id; it is done once.
             reason: why, for their histories.
+            workflow: of which workflow; empty: of this one.
 
         Returns:
             The ids of the runs that were ended.

@@ -1,9 +1,7 @@
 """A client that comes back: what its end changed is as before, and its closed tickets stay closed."""
 
-import re
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Final
 
 from pydantic import BaseModel, Field
 
@@ -21,17 +19,13 @@ from workflows.bring_back import (
     still_missing,
 )
 from workflows.canonical import changed_client
-from workflows.ensure import ClientRef, Ensured, Skippable, ensure_note, remark_all
+from workflows.churn_client import churn_client
+from workflows.ensure import Ensured, Skippable
 from workflows.halopsa import Halo
 from workflows.known_client import find_known
 from workflows.msp import Msp
 from workflows.report import Line, file_report
 from workflows.restore import Change
-from workflows.routes import leaving_fact
-
-LAST_DAY: Final = re.compile(r"last service day: (\d{4}-\d\d-\d\d)")
-NOTICE: Final = re.compile(r"Parhelion run \S+: leaving")
-"""How a run marks its note that the client leaves, or does not leave any more."""
 
 
 class Reactivated(BaseModel):
@@ -68,13 +62,13 @@ async def reactivate_client(run: Run, msp: Msp, event: Event) -> Reactivated:
         question = f"{client.name} is to be brought back, but run {run.newer} of a later event changed it. Go on?"
         await run.approval("late", question, within=timedelta(hours=msp.policy.approval_hours))
     left = await run.step("left-behind", find_left_behind, halo, client.id)
-    remarks = await _withdraw_notice(run, msp, event, client, inactive=left.inactive)
+    ended = await run.supersede("churn", f"{client.name} stays, by a later event", churn_client.__name__)
     if left.inactive:
         await run.step("active", activate, halo, client.id)
     skipped = await _bring_back(run, halo, left.back)
     brought_back = [change for change in left.back if f"back:{change.what}" not in skipped]
     await run.step("verify", verify_return, halo, client.id, brought_back)
-    remarks += left.remarks
+    remarks = [*left.remarks, *(f"run {one}, which was to wind it down, is ended" for one in ended)]
     await file_report(
         run,
         halo,
@@ -94,14 +88,6 @@ async def reactivate_client(run: Run, msp: Msp, event: Event) -> Reactivated:
     )
 
 
-async def notice_day(halo: Halo, client_id: int) -> str:
-    """Read the last service day that the last notice on a client names; empty where there is none any more."""
-    notices = [note for note in await halo.notes.find(client_id=client_id) if NOTICE.search(note.text)]
-    last = max(notices, key=lambda note: note.id, default=None)
-    named = LAST_DAY.search(last.text) if last else None
-    return named[1] if named else ""
-
-
 async def verify_return(halo: Halo, client_id: int, brought_back: list[Change]) -> Skippable:
     """Read back that the client is active and has what was brought back.
 
@@ -116,28 +102,6 @@ async def verify_return(halo: Halo, client_id: int, brought_back: list[Change]) 
             mend="give these their former values in HaloPSA, then retry the run.",
         )
     return Ensured(id=client_id)
-
-
-async def _withdraw_notice(run: Run, msp: Msp, event: Event, client: ClientRef, *, inactive: bool) -> list[str]:
-    """Stop a churn that still waits for its day; a person looks where none is found.
-
-    Returns:
-        What is left to a person.
-    """
-    day = await run.step("notice", notice_day, msp.halo, client.id)
-    if not day:
-        return []
-    stopped = await run.halt(
-        "churn", "churn_client", leaving_fact(event, day), f"{client.name} stays, by a later event"
-    )
-    mark = f"Parhelion run {run.id}: leaving withdrawn"
-    text = f"The notice to leave on {day} is withdrawn."
-    noted = await run.step("withdrawn", ensure_note, msp.halo, client.id, mark, text)
-    await remark_all(run, "withdrawn", noted)
-    if stopped == "none" and not inactive:
-        question = f"{client.name} stays. If a run still waits to wind it down after {day}, cancel that one. Done?"
-        await run.approval("churn-left", question, within=timedelta(hours=msp.policy.approval_hours))
-    return [f"the run that was to wind it down after {day} is paused: cancel it"] if stopped == "paused" else []
 
 
 async def _bring_back(run: Run, halo: Halo, changes: Sequence[Change]) -> list[str]:

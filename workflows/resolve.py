@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import Any, Final, Protocol, TypeVar, get_args, get_type_hints
 
 from worker.errors import NeedsOperator
-from workflows.halopsa import Halo, HaloRefused
+from workflows.halopsa import Halo
 from workflows.halopsa.client import Collection
 from workflows.policy import Policy
 from workflows.policy.file import Problem, key_path
@@ -89,14 +89,14 @@ async def resolve(halo: Halo, policy: Policy) -> list[Problem]:
     Raises:
         HaloUnavailable: HaloPSA cannot be asked now.
     """
-    lists: dict[str, Sequence[Entry] | HaloRefused] = {}
+    lists: dict[str, Sequence[Entry] | NeedsOperator] = {}
     problems = []
     for reference in references(policy):
         if reference.list not in lists:
             lists[reference.list] = await _entries_or_refusal(halo, reference.list)
         entries = lists[reference.list]
         try:
-            if isinstance(entries, HaloRefused):
+            if isinstance(entries, NeedsOperator):
                 raise entries
             chosen(entries, reference.wanted, reference.list)
         except NeedsOperator as error:
@@ -140,10 +140,10 @@ def _marks(annotation: Any) -> Iterator[ListName]:
         yield from _marks(part)
 
 
-async def _entries_or_refusal(halo: Halo, name: ListName) -> Sequence[Entry] | HaloRefused:
+async def _entries_or_refusal(halo: Halo, name: ListName) -> Sequence[Entry] | NeedsOperator:
     try:
         return await _entries(halo, name)
-    except HaloRefused as refusal:
+    except NeedsOperator as refusal:
         return refusal
 
 

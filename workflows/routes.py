@@ -22,12 +22,7 @@ def reopening_route(event: Event) -> Route:
 
 def churn_route(event: Event) -> Route:
     """One client that leaves on one day is one fact."""
-    return Route(leaving_fact(event, _leaving_day(event)), _client_keys(event), _client_name(event))
-
-
-def leaving_fact(event: Event, day: str) -> str:
-    """Name the fact that the event's client leaves on a day."""
-    return f"{_client(event)}:leaves:{day}"
+    return Route(f"{_client(event)}:leaves:{_leaving_day(event)}", _client_keys(event), _client_name(event))
 
 
 def update_route(event: Event) -> Route:
@@ -48,6 +43,12 @@ def new_contact_route(event: Event) -> Route:
 def departure_route(event: Event) -> Route:
     """A contact may leave many times. Nothing that holds up the client holds up the departure."""
     return Route(_at(event, f"{_contact(event)}:departed"), [_contact(event)], _client_name(event))
+
+
+def client_keys(crm_id: str, name: str) -> list[str]:
+    """Say under which names runs of a client wait for each other; what is empty names nothing."""
+    names = {"crm": crm_id, "name": queue_name(name)}
+    return [f"{kind}:{known}" for kind, known in names.items() if known]
 
 
 def _deal(event: Event) -> str:
@@ -82,8 +83,7 @@ def _client_name(event: Event) -> str:
 
 def _client_keys(event: Event) -> list[str]:
     client = event.data.get("client")
-    names = {"crm": _text(client, "id"), "name": queue_name(_text(client, "name"))}
-    return [f"{kind}:{name}" for kind, name in names.items() if name]
+    return client_keys(_text(client, "id"), _text(client, "name"))
 
 
 def _leaving_day(event: Event) -> str:

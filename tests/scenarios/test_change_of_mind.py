@@ -105,7 +105,7 @@ async def test_a_client_that_stays_is_not_wound_down_until_it_says_so_again(
         await happens(lab, about_the_client("client.reactivated", at=MONDAY + HOUR))
         await lab.at(NOW + 4 * 24 * 3600 * 1000)
         await lab.look()
-        assert await states(lab) == [("churn_client", "waiting"), ("reactivate_client", "succeeded")]
+        assert await states(lab) == [("churn_client", "cancelled"), ("reactivate_client", "succeeded")]
         assert lab.sandbox.state()["Client"][-1]["inactive"] is False
 
         await happens(lab, churned(at=MONDAY + 2 * HOUR, leaves=timedelta(days=days) - 2 * HOUR, delivery="again"))

@@ -151,7 +151,7 @@ async def test_a_client_that_somebody_made_active_is_not_written_to(tenant: Tena
     tenant.change("Client", acme.client, inactive=False)
     before = len(tenant.wire.calls)
 
-    result = await tenant.finish(back(), Notebook(halts={"client::C-77:leaves:2026-11-22": "finished"}))
+    result = await tenant.finish(back())
 
     assert "POST /api/Client" not in tenant.wire.calls[before:]
     assert result.brought_back
@@ -197,37 +197,6 @@ async def test_a_client_that_left_by_hand_becomes_active_and_a_person_looks_at_t
 async def test_a_client_that_nobody_knows_may_still_come(tenant: Tenant) -> None:
     with pytest.raises(NotYet, match="C-77"):
         await tenant.finish(back())
-
-
-async def test_a_notice_that_is_withdrawn_stops_the_churn_that_waits(tenant: Tenant, acme: Acme) -> None:
-    leaves = event("client.churned", LEAVES | {"last_service_day": "2026-12-31"})
-    waiting = Notebook()
-    with pytest.raises(Asleep):
-        await tenant.claim(leaves, waiting)
-    before, notebook = records(tenant), Notebook(halts={"client::C-77:leaves:2026-12-31": "paused"})
-
-    by_another_run(tenant)
-    result = await tenant.finish(back(timestamp="2026-11-24T09:00:00Z"), notebook)
-
-    assert {workflow for workflow, _, _ in notebook.halted} == {"churn_client"}
-    assert "the run that was to wind it down after 2026-12-31 is paused: cancel it" in result.remarks
-    again = await tenant.finish(back(timestamp="2026-11-25T09:00:00Z"))
-    assert "paused" not in " ".join(again.remarks)
-    assert records(tenant) == before
-    assert acme.client
-
-
-async def test_a_notice_whose_run_is_not_found_is_left_to_a_person(tenant: Tenant, acme: Acme) -> None:
-    with pytest.raises(Asleep):
-        await tenant.claim(event("client.churned", LEAVES | {"last_service_day": "2026-12-31"}), Notebook())
-    by_another_run(tenant)
-
-    notebook = Notebook()
-    with pytest.raises(Asleep):
-        await tenant.claim(back(), notebook)
-
-    assert "If a run still waits to wind it down after 2026-12-31, cancel that one" in notebook.questions[0]
-    assert acme.client
 
 
 async def test_a_late_return_asks_before_it_undoes_what_a_later_event_did(tenant: Tenant, acme: Acme) -> None:

@@ -53,7 +53,8 @@ class Release:
         settled: steps whose writes were answered.
         forget: steps to be done anew.
         away: gives its place in the client's queue back too.
-        expects: goes on early if anything happens to the client.
+        expects: goes on early if anything happens to the client,
+        expected: or to clients of these names.
         asks: a person must decide about the step.
         overdue: nobody has decided in time; say so.
         awaits: the name of an event that lets it go on.
@@ -71,6 +72,7 @@ class Release:
     history: str = ""
     actor: str = ""
     expects: bool = False
+    expected: Sequence[str] = ()
     asks: bool = False
     overdue: bool = False
     awaits: str = ""
@@ -199,13 +201,13 @@ class Journal:
         answer, *more = await self._scripts.call("halt", claim.run, claim.token, step, workflow, fact, shorten(reason))
         return _owned(answer) and str(more[0])
 
-    async def supersede(self, claim: Claim, step: str, reason: str) -> list[str]:
-        """End the client's earlier runs of the same workflow; see `worker.run.Run.supersede`.
+    async def supersede(self, claim: Claim, step: str, reason: str, workflow: str = "") -> list[str]:
+        """End the client's earlier runs of a workflow; see `worker.run.Run.supersede`.
 
         Raises:
             Fenced: the run is not ours any more.
         """
-        answer, *more = await self._scripts.call("supersede", claim.run, claim.token, step, shorten(reason))
+        answer, *more = await self._scripts.call("supersede", claim.run, claim.token, step, shorten(reason), workflow)
         return list(json.loads(more[0])) if _owned(answer) else []
 
     async def free_fact(self, claim: Claim) -> None:

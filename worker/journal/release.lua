@@ -2,6 +2,7 @@
 -- ARGV: run id, token, request (JSON: state, due (ms; 0 = now, -1 = never), waiting, step, failure (JSON text or ''),
 --       attempt (0|1), settled (steps whose writes were answered), forget (steps to be done anew), away (bool),
 --       history (text or ''), actor, expects (bool: wake at anything that happens to the client),
+--       expected (further names at which it is woken),
 --       asks (bool: a person must decide), overdue (bool), awaits (name of an event or ''))
 -- Returns 'ok' or 'fenced'
 local id, token, request = ARGV[1], ARGV[2], cjson.decode(ARGV[3])
@@ -25,7 +26,9 @@ for _, step in ipairs(request.forget) do redis.call('HDEL', run, 's:' .. step) e
 if request.history ~= '' then remember(id, now, request.actor, request.history, request.waiting) end
 if request.expects then
   redis.call('HSET', run, 'expects', '1')
-  for _, key in ipairs(keys_of(run)) do redis.call('SADD', 'ph:expects:' .. key, id) end
+  for _, keys in ipairs({ keys_of(run), request.expected }) do
+    for _, key in ipairs(keys) do redis.call('SADD', 'ph:expects:' .. key, id) end
+  end
 end
 if request.asks then redis.call('HSET', run, 'asks', request.step) end
 if request.overdue then alert(id, 'approval overdue', now, 'Nobody has decided in time; it waits for ' .. request.waiting) end

@@ -1,13 +1,14 @@
--- End the runs of the same workflow and client whose events are earlier and that wait away from their queue.
--- ARGV: run id and token of the asker, its step, reason
+-- End the client's runs of a workflow whose events are earlier and that wait away from their queue.
+-- ARGV: run id and token of the asker, its step, reason, workflow ('' = the asker's own)
 -- Returns {'ok', the ids of the runs that were ended (JSON array)} or {'fenced'}
-local id, token, step, reason = unpack(ARGV)
+local id, token, step, reason, of = unpack(ARGV)
 local run = run_key(id)
 local now = now_ms()
 if not owned(run, token, now) then return { 'fenced' } end
 local said = redis.call('HGET', run, 'a:' .. step)
 if said then return { 'ok', said } end -- said before: the answer was lost
 local workflow, occurred = unpack(redis.call('HMGET', run, 'workflow', 'occurred'))
+if of ~= '' then workflow = of end
 local ended = {}
 for _, key in ipairs(keys_of(run)) do
   for _, other in ipairs(redis.call('SMEMBERS', 'ph:away:' .. key)) do

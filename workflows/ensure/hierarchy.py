@@ -8,6 +8,7 @@ from workflows import canonical
 from workflows.canonical import normalised_name
 from workflows.halopsa.models import Client
 from workflows.matching import candidate, named_client
+from workflows.routes import client_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ def _named(rows: Sequence[Client], client: canonical.ClientData, reference: str,
         raise NotYet(
             f"HaloPSA does not have the {what} of {client.name!r}, {reference!r}, yet.",
             mend=f"onboard the {what} first, or correct the event; then retry the run.",
+            of=client_keys(reference, reference),
         )
     if own_id:
         _refuse_cycle({row.id: row for row in rows}, client, found[0], own_id)
