@@ -160,7 +160,18 @@ async def arrays(trial: Trial) -> Verdict:
     summary = f"{trial.name}, two at once"
     ids = [one.id for one in trial.tickets[:2]]
     try:
-        await trial.halo.tickets.update_many({one: {"summary": summary, "skip_rules": True} for one in ids})
+        # HaloPSA finds no ticket whose type and client are not sent along.
+        await trial.halo.tickets.update_many(
+            {
+                one.id: {
+                    "summary": summary,
+                    "type_id": one.type_id,
+                    "client_id": trial.client_id,
+                    "skip_rules": True,
+                }
+                for one in trial.tickets[:2]
+            }
+        )
     except HaloForbidden:
         raise
     except HaloRefused as refusal:
