@@ -282,7 +282,7 @@ async def test_a_remark_stands_in_the_history_once(world: World) -> None:
 async def test_a_run_that_waits_for_another_client_goes_on_when_that_one_is_there(world: World) -> None:
     async def needs_parent(services: Services, event: Event) -> str:
         if event.data["client"] == "child" and not world.outside.written:
-            raise NotYet("the parent is not there yet", of=["crm:parent"])
+            raise NotYet("the parent is not there yet", of=["name:parent"])
         return await services.run.step("first", write, services, event.id)
 
     world.plan = needs_parent
