@@ -98,9 +98,8 @@ async def _until_it_leaves(run: Run, msp: Msp, leaving: Departure) -> Snapshot:
     agreed = doubts(client, leaving.churn, leaving.last_day, snapshot, msp.policy)
     asked = await ask(run, "guard", client, agreed, hours=hours)
     if leaving.leaves_at:
-        await run.sleep_until(
-            "last-service-day-over", leaving.leaves_at, f"the last service day of {client.name} to end"
-        )
+        awaited = f"{leaving.last_day}, the last service day of {client.name}, to end"
+        await run.sleep_until("last-service-day-over", leaving.leaves_at, awaited)
     if not (asked or leaving.leaves_at):
         return snapshot
     snapshot = await run.step("fresh-snapshot", take_snapshot, halo, client.id, leaving.rules)

@@ -107,7 +107,7 @@ async def test_before_the_last_day_is_over_only_the_note_is_written(tenant: Tena
     assert len([row for row in tenant.rows("CRMNote") if row["note"].startswith("Leaving")]) == 1
     ((when, what),) = notebook.waits.values()
     assert when == datetime(2027, 1, 1, tzinfo=UTC)
-    assert "Acme Corporation" in what
+    assert what == "2026-12-31, the last service day of Acme Corporation, to end"
 
 
 async def test_what_came_while_waiting_is_wound_down_too(tenant: Tenant, client_id: int) -> None:

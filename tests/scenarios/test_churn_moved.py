@@ -46,7 +46,7 @@ async def test_the_last_word_counts(redis: Redis, valkey: str, days: list[int], 
         await say(lab, days)
 
         *moved, last = await lab.runs()
-        assert "the last service day of Client 77 to end" in last["waiting_for"]
+        assert f"{ended}, the last service day of Client 77, to end" in last["waiting_for"]
         assert [run["state"] for run in moved] == ["cancelled"] * (len(days) - 1)
         assert all("a later event says when Client 77 leaves" in run["error"] for run in moved)
         assert apart_from_notes(lab) == before
