@@ -75,9 +75,10 @@ async def make_contract(  # noqa: PLR0917 - a step's arguments
     made = await ensure_contract(halo, client, site_id, agreed.deal, agreed.won_on, previous=previous, **values)
     if made is None or not made.created:
         return made
-    rolls_on = previous is not None and previous.end is None
-    beside = [f"contract {previous.id} rolls on beside its successor: end it"] if previous and rolls_on else []
-    return made.model_copy(update={"remarks": [*fields.remarks, *beside]})
+    remarks = list(fields.remarks)
+    if previous and previous.running and previous.rolling:
+        remarks.append(f"contract {previous.id} rolls on beside its successor: end it")
+    return made.model_copy(update={"remarks": remarks})
 
 
 async def _the_one(

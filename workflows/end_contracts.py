@@ -5,7 +5,8 @@ from datetime import date
 
 from workflows.attempts import Attempts
 from workflows.ensure import Ensured, Skippable
-from workflows.halopsa import Halo, HaloForbidden, HaloNotFound
+from workflows.ensure.contract import with_rolling
+from workflows.halopsa import Halo
 from workflows.halopsa.models import Contract
 from workflows.restore import Change, Value
 
@@ -17,7 +18,7 @@ async def contract_changes(halo: Halo, contracts: Sequence[Contract], last_day: 
     """
     changes = []
     for contract in contracts:
-        fields = _changed(await _with_rolling(halo, contract), last_day) if contract.active else {}
+        fields = _changed(await with_rolling(halo, contract), last_day) if contract.active else {}
         if fields:
             changes.append(Change(what="contract", ids=[contract.id], fields=fields))
     return changes
@@ -62,16 +63,6 @@ def _changed(contract: Contract, last_day: date) -> dict[str, tuple[Value, Value
     if contract.rolling or may_roll(contract) or (fields and contract.rolling is None):
         fields["rolling"] = (contract.rolling, False)
     return fields
-
-
-async def _with_rolling(halo: Halo, contract: Contract) -> Contract:
-    """Read whether a contract rolls on, which HaloPSA's listings do not always say; to read one alone takes a right."""
-    if contract.rolling is not None:
-        return contract
-    try:
-        return await halo.contracts.get(contract.id)
-    except (HaloForbidden, HaloNotFound):
-        return contract
 
 
 def _limit(contract: Contract, last_day: date) -> date:

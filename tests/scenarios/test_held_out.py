@@ -206,6 +206,41 @@ async def test_renewals_and_additions_of_one_client(tenant: Tenant) -> None:
     assert (rows["R"]["previouscontract"], rows["A"]["previouscontract"]) == (rows["N"]["id"], 0)
 
 
+@pytest.mark.parametrize(
+    ("end", "rolls", "begins", "told"),
+    [
+        ("2027-01-31", False, "2027-02-01", False),
+        ("2027-01-31", True, "2027-02-01", True),
+        ("2023-12-31", False, "2026-11-23", False),
+        ("2024-06-30", True, "2026-11-23", True),
+        ("2099-12-31", True, "2026-11-23", True),
+        ("2099-12-31", False, "2026-11-23", True),
+    ],
+)
+async def test_a_renewal_begins_after_its_forerunner_but_not_before_it_was_won(
+    tenant: Tenant, end: str, rolls: bool, begins: str, told: bool
+) -> None:
+    client = tenant.sandbox.plant("Client", tenant.keyed("8801", name=BAKERY["name"]))
+    old = {"client_id": client, "ref": "OLD", "start_date": "2023-01-01T00:00:00", "rollingcontract": rolls}
+    forerunner = tenant.sandbox.plant("ClientContract", old | {"end_date": f"{end}T00:00:00"})
+    result = await onboarded(tenant, "R", BAKERY, kind="renewal", contract={"term_months": 12})
+
+    contract = one(tenant, "ClientContract", ref="R")
+    assert (contract["start_date"][:10], contract["previouscontract"]) == (begins, forerunner)
+    assert contract["end_date"][:10] > "2026-11-23"
+    assert any(f"contract {forerunner} rolls on" in remark for remark in result.remarks) is told
+
+
+async def test_a_contract_that_rolled_on_is_extended_from_the_day_of_the_win(tenant: Tenant) -> None:
+    client = tenant.sandbox.plant("Client", tenant.keyed("8801", name=BAKERY["name"]))
+    old = {"client_id": client, "ref": "OLD", "start_date": "2023-01-01T00:00:00", "rollingcontract": True}
+    tenant.sandbox.plant("ClientContract", old | {"end_date": "2023-12-31T00:00:00"})
+    tenant.policy = Policy.model_validate({"deals": {"renewal": {"contract": "extend"}}})
+    await onboarded(tenant, "R", BAKERY, kind="renewal", contract={"term_months": 12})
+
+    assert one(tenant, "ClientContract", client_id=client)["end_date"][:10] == "2027-11-22"
+
+
 def plant_tickets(tenant: Tenant, client_id: int) -> None:
     """Three generations of tickets, some of them nobody's, and one of a type with a mandatory field."""
     plant = tenant.sandbox.plant

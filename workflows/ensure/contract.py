@@ -2,14 +2,17 @@
 
 import calendar
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict
 
 from workflows import canonical
 from workflows.ensure.ensured import ClientRef, Ensured, Skippable, eldest, must_look
-from workflows.halopsa import Halo
+from workflows.halopsa import Halo, HaloForbidden, HaloNotFound
 from workflows.halopsa.models import Contract
+
+FAR_AHEAD: Final = 2090
+"""Contracts that roll may bear an end in such a year instead of none."""
 
 
 class Predecessor(BaseModel):
@@ -18,9 +21,10 @@ class Predecessor(BaseModel):
     Attributes:
         id: HaloPSA's.
         ref: the deal that it came from.
-        end: its last day; None where it has none.
+        end: its last day; None where it has none, or one that never comes.
         note: its note.
         running: whether it is in force.
+        rolling: whether it goes on after its last day.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -30,6 +34,7 @@ class Predecessor(BaseModel):
     end: date | None
     note: str
     running: bool
+    rolling: bool = False
 
 
 async def ensure_contract(
@@ -49,7 +54,7 @@ async def ensure_contract(
         client: whose contract it is.
         site_id: the client's main site.
         deal: its id is the contract's reference; without an end or a term the contract rolls.
-        won_on: when the contract starts if neither the deal nor the end of the previous one says.
+        won_on: the earliest start, if the deal names none; the day after the end of the previous one may be later.
         previous: the contract that it goes on from.
         **more: further fields by our names.
     """
@@ -58,8 +63,7 @@ async def ensure_contract(
         if known:
             return Ensured(id=eldest(known).id, created=halo.in_doubt, in_doubt=halo.in_doubt)
     terms = deal.contract
-    after = previous.end + timedelta(days=1) if previous and previous.end else won_on
-    start = terms.starts_on or after
+    start = terms.starts_on or _goes_on_from(previous, won_on)
     end = terms.ends_on or (term_end(start, terms.term_months) if terms.term_months else None)
     made = await halo.contracts.create(
         ref=deal.id,
@@ -82,7 +86,7 @@ async def extend_contract(halo: Halo, previous: Predecessor, deal: canonical.Dea
     if mark in previous.note.splitlines():
         return Ensured(id=previous.id)
     terms = deal.contract
-    start = previous.end + timedelta(days=1) if previous.end else terms.starts_on or won_on
+    start = _goes_on_from(previous, won_on) if previous.end else terms.starts_on or won_on
     end = terms.ends_on or (term_end(start, terms.term_months) if terms.term_months else None)
     note = "\n".join(filter(None, [previous.note, mark]))
     await halo.contracts.update(previous.id, end=end, rolling=terms.auto_renew or end is None, note=note)
@@ -100,7 +104,17 @@ async def going_on(halo: Halo, client_id: int, deal_id: str) -> list[Predecessor
     extended = [row for row in rows if _extended_by(deal_id) in row.note.splitlines()]
     running = [row for row in rows if _runs(row)]
     last = sorted(rows, key=lambda row: (row.end or date.min, row.id))[-1:]
-    return [_predecessor(row) for row in extended or running or last]
+    return [_predecessor(await with_rolling(halo, row)) for row in extended or running or last]
+
+
+async def with_rolling(halo: Halo, contract: Contract) -> Contract:
+    """Read whether a contract rolls on, which HaloPSA's listings do not always say; to read one alone takes a right."""
+    if contract.rolling is not None:
+        return contract
+    try:
+        return await halo.contracts.get(contract.id)
+    except (HaloForbidden, HaloNotFound):
+        return contract
 
 
 def term_end(start: date, months: int) -> date:
@@ -109,6 +123,11 @@ def term_end(start: date, months: int) -> date:
     year = start.year + years
     day = min(start.day, calendar.monthrange(year, month + 1)[1])
     return date(year, month + 1, day) - timedelta(days=1)
+
+
+def _goes_on_from(previous: Predecessor | None, won_on: date) -> date:
+    """Return the day after a contract's end; what ended before, or rolls on since, is gone on from as of today."""
+    return max(previous.end + timedelta(days=1), won_on) if previous and previous.end else won_on
 
 
 def _extended_by(deal_id: str) -> str:
@@ -120,4 +139,7 @@ def _runs(row: Contract) -> bool:
 
 
 def _predecessor(row: Contract) -> Predecessor:
-    return Predecessor(id=row.id, ref=row.ref, end=row.end, note=row.note, running=_runs(row))
+    end = row.end if row.end and row.end.year < FAR_AHEAD else None
+    return Predecessor(
+        id=row.id, ref=row.ref, end=end, note=row.note, running=_runs(row), rolling=bool(row.rolling or end is None)
+    )
