@@ -1,7 +1,8 @@
 """From a CRM's webhook to HaloPSA, with real processes: every delivery tells ids only."""
 
+import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,10 @@ import httpx
 import pytest
 
 from tests.crm_world import CLIENT_IDS, RECORDS
-from tests.integration.processes import Halo, Parhelion, look_alike
+from tests.integration.processes import Halo, Parhelion, look_alike, parhelion, until
 from webhooks.delivery import Delivery
 from webhooks.samples import sample
+from worker.assemble import open_store
 from workflows.sandbox.crm.crms import TOKEN
 
 SECRET = "secret-of-the-sender"
@@ -61,6 +63,7 @@ class Msp:
     def __init__(self, system: str, halo: Halo, folder: Path) -> None:
         self.system = system
         self.halo = halo
+        self.folder = folder
         self.parhelion = Parhelion(folder, halo.url)
         prefix = f"PARHELION_{system.upper()}_"
         there = {f"{prefix}URL": f"{halo.url}/{system}"}
@@ -73,10 +76,29 @@ class Msp:
         for table, rows in RECORDS[self.system].items():
             await self.halo.plant(table, *rows)
 
+    async def win_now(self) -> None:
+        """Let HubSpot's deal be won at this moment."""
+        (deal,) = RECORDS["hubspot"]["hubspot.deals"]
+        now = {"hs_lastmodifieddate": datetime.now(UTC).isoformat()}
+        await self.halo.plant("hubspot.deals", deal | {"properties": deal["properties"] | now})
+
     async def deliver(self) -> httpx.Response:
         return await post(
             sample(self.system, SECRET, f"{self.parhelion.web}/webhooks/{self.system}", datetime.now(UTC))
         )
+
+    async def is_connected(self) -> bool:
+        """Whether the worker has looked at the CRM; what is lost from now on is made up for."""
+        up = json.loads((self.folder / "valkey.json").read_text())
+        async with open_store(up["url"]) as store:
+            return bool(await store.scripts.read("HEXISTS", "ph:backfilled", self.system))
+
+    async def backfill(self, *args: str) -> tuple[int, list[dict[str, Any]]]:
+        since = (datetime.now(UTC) - timedelta(days=1)).isoformat()
+        command = ("events", "backfill", self.system, "--since", since, "-o", "json", *args)
+        code, out, err = await parhelion(*command, env=self.parhelion.env)
+        assert out, err
+        return code, json.loads(out)[0]["missed"]
 
 
 async def post(delivery: Delivery) -> httpx.Response:
@@ -116,3 +138,58 @@ async def test_a_won_deal_becomes_the_same_client_whichever_crm_tells(system: st
         assert (run["workflow"], run["state"], run["error"]) == ("onboard_client", "succeeded", None)
         assert await onboarded(halo) == {**ACME, "clients": [{**ACME["clients"][0], "ref": CLIENT_IDS[system]}]}
         await up.interrupt()
+
+
+async def test_deliveries_that_were_lost_while_the_endpoint_was_down_are_found_and_run_once(tmp_path: Path) -> None:
+    async with look_alike() as halo:
+        msp = Msp("hubspot", halo, tmp_path)
+        up = await msp.parhelion.up()
+        await until(msp.is_connected)
+        await up.kill()
+        await msp.plant()
+        await msp.win_now()
+        up = await msp.parhelion.up()
+
+        (run,) = await msp.parhelion.ended(1)
+
+        assert (run["workflow"], run["state"]) == ("onboard_client", "succeeded")
+        await msp.deliver()
+        assert await msp.backfill("--plan") == (0, [])
+        assert [one["id"] for one in await msp.parhelion.runs()] == [run["id"]]
+        assert len((await onboarded(halo))["clients"]) == 1
+        await up.interrupt()
+
+
+async def test_a_backfill_by_hand_shows_what_was_missed_and_hands_it_in(tmp_path: Path) -> None:
+    async with look_alike() as halo:
+        msp = Msp("pipedrive", halo, tmp_path)
+        await msp.plant()
+        up = await msp.parhelion.up()
+
+        code, planned = await msp.backfill("--plan")
+        assert (code, [(one["type"], one["client"]) for one in planned]) == (0, [("deal.won", "Acme Corporation")])
+        assert await msp.parhelion.runs() == []
+        assert await msp.backfill() == (0, planned)
+        (run,) = await msp.parhelion.ended(1)
+        assert (run["state"], await msp.backfill()) == ("succeeded", (0, []))
+        await up.interrupt()
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "says"),
+    [
+        (("zoho", "--since", "2026-11-23"), 2, "zoho: cannot be asked; connected are hubspot"),
+        (("--since", "yesterday"), 2, "must be an ISO date or time"),
+        (("--since", "2026-11-23"), 1, "hubspot: cannot be asked"),
+    ],
+)
+async def test_a_backfill_that_cannot_be_made_says_why(
+    args: tuple[str, ...], code: int, says: str, tmp_path: Path, valkey: str
+) -> None:
+    nowhere = "http://127.0.0.1:1"
+    msp = Msp("hubspot", Halo(nowhere, httpx.AsyncClient()), tmp_path)
+    ended, _, err = await parhelion(
+        "events", "backfill", *args, env=msp.parhelion.env | {"PARHELION_REDIS_URL": valkey}
+    )
+
+    assert (ended, says in err) == (code, True), err

@@ -44,7 +44,8 @@ class Source(Section):
         churned: when a client has churned; none: never by this source.
         fields: fields of canonical events ("client.website") and the CRM's field that each comes from
             ("company.domain"), where it is not the usual one.
-        backfill_hours: how often the sender is asked what did not arrive; None: only by ``parhelion events backfill``.
+        backfill_hours: how often the sender is asked what did not arrive; None: after outages of the endpoint, and by
+            ``parhelion events backfill``.
         silence_hours: after how long without a delivery people are told; None: never.
     """
 
