@@ -11,7 +11,7 @@ from worker.run import Run
 from workflows.attempts import Attempts
 from workflows.canonical import churned_client
 from workflows.churn_changes import of, planned_changes
-from workflows.churn_guard import ask, doubts
+from workflows.churn_guard import ask, ask_whether_won, doubts, won_meanwhile
 from workflows.churn_report import Outcome, leaving_note, said_by_the_event
 from workflows.close_tickets import Closing, close_the_refused, close_tickets
 from workflows.closing_rules import closing_rules
@@ -102,9 +102,11 @@ async def _until_it_leaves(run: Run, msp: Msp, leaving: Departure) -> Snapshot:
         await run.sleep_until("last-service-day-over", leaving.leaves_at, awaited)
     if not (asked or leaving.leaves_at):
         return snapshot
-    snapshot = await run.step("fresh-snapshot", take_snapshot, halo, client.id, leaving.rules)
+    before, snapshot = snapshot, await run.step("fresh-snapshot", take_snapshot, halo, client.id, leaving.rules)
     found = doubts(client, leaving.churn, leaving.last_day, snapshot, msp.policy)
-    if await ask(run, "guard-again", client, [doubt for doubt in found if doubt not in agreed], hours=hours):
+    again = await ask(run, "guard-again", client, [doubt for doubt in found if doubt not in agreed], hours=hours)
+    news = await run.step("news", won_meanwhile, halo, client.id, before, snapshot, noted)
+    if await ask_whether_won(run, client, news, hours=hours) or again:
         snapshot = await run.step("agreed-snapshot", take_snapshot, halo, client.id, leaving.rules)
     return snapshot
 
