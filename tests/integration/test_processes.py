@@ -214,11 +214,13 @@ async def test_the_demo_succeeds_and_a_second_one_onboards_nothing_again(tmp_pat
         "churn_client": "succeeded",
     }
     assert len(runs) == 2
-    assert len([one for one in halo["Client"] if one.get("ref") == "C-77"]) == 1
+    assert len([one for one in halo["Client"] if one.get("ref") == "9045672210"]) == 1
     _, exported, _ = await parhelion("runs", "export", env=env)
     assert [json.loads(line)["id"] for line in exported.splitlines()] == [run["id"] for run in reversed(runs)]
-    _, event, _ = await parhelion("events", "show", "standard:demo-deal-won", "-o", "json", env=env)
-    assert json.loads(event)["payload"] == DEAL
+    _, events, _ = await parhelion("events", "list", "-o", "json", env=env)
+    (won,) = [event for event in json.loads(events) if event["runs"] == [runs[1]["id"]]]
+    assert won["payload"]["told"]["data"]["values"] == {"dealstage": "closedwon"}, "HubSpot tells ids only"
+    assert won["payload"]["data"]["client"]["name"] == "Acme Corporation"
     code, shown, _ = await parhelion("runs", "show", runs[0]["id"], "-o", "json", env=env)
     assert code == 0
     assert {step["state"] for step in json.loads(shown)["steps"]} == {"succeeded"}

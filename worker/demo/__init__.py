@@ -1,24 +1,20 @@
-"""The demo: a signed won deal and a churn, through the front door into a HaloPSA look-alike, told as they happen."""
+"""The demo: a deal that HubSpot tells of and a churn, through the front door into a HaloPSA look-alike."""
 
 import asyncio
 import contextlib
 import json
-import secrets
 import sys
-from base64 import b64encode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.resources import files
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Final
 
 import httpx
-from pydantic import SecretStr
 
-from webhooks.signatures import sign_standard
-from worker.assemble import open_store
+from webhooks.delivery import Delivery
+from worker.assemble import open_store, public_url
+from worker.demo.props import COMPANY, Props, churn, equip, hubspot_records, kept_props, won_deal
 from worker.demo.story import Story
 from worker.errors import ParhelionError
 from worker.journal.reading import Reader
@@ -36,8 +32,8 @@ class _Stage:
     """What the demo plays on."""
 
     web: str
-    halo: str
-    secret: str
+    look_alike: str
+    props: Props
     reader: Reader
     story: Story
 
@@ -54,18 +50,18 @@ async def run_demo(found: Settings, *, once: bool) -> int:
         listener = bind(found.web_bind, "PARHELION_WEB_BIND")
         story.say("Starting Valkey, the HaloPSA look-alike, the web endpoint and a worker …")
         url = await stack.enter_async_context(valkey(found))
-        halo = await stack.enter_async_context(_look_alike(found.data_dir))
-        equipped, secret, token = _equip(found, halo)
+        look_alike = await stack.enter_async_context(_look_alike(found.data_dir))
+        props = kept_props(found.data_dir)
+        equipped = equip(found, look_alike, props, listener.getsockname()[:2])
         await stack.enter_async_context(worker(equipped, url))
         await stack.enter_async_context(web(equipped, url, listener))
         reader = (await stack.enter_async_context(open_store(url))).reader
-        host, port = listener.getsockname()[:2]
-        stage = _Stage(f"http://{host}:{port}", halo, secret, reader, story)
+        stage = _Stage(public_url(equipped), look_alike, props, reader, story)
         await story.pass_over(reader)
-        story.introduce(stage.web, halo, found.data_dir)
+        story.introduce(stage.web, look_alike, found.data_dir)
         telling = asyncio.create_task(story.follow(reader))
         stack.callback(telling.cancel)
-        return await _until(stopping, _play_and_stay(stage, token, once=once))
+        return await _until(stopping, _play_and_stay(stage, once=once))
 
 
 async def _until(stopping: asyncio.Event, play: Any) -> int:
@@ -80,13 +76,13 @@ async def _until(stopping: asyncio.Event, play: Any) -> int:
     return outcome if isinstance(outcome, int) else 130
 
 
-async def _play_and_stay(stage: _Stage, token: str, *, once: bool) -> int:
+async def _play_and_stay(stage: _Stage, *, once: bool) -> int:
     runs = await _play(stage)
     code = 0 if all(run.state == "succeeded" for run in runs) else 1
     stage.story.conclude(runs)
     if once:
         return code
-    stage.story.invite(stage.web, token)
+    stage.story.invite(stage.web, stage.props.secrets["token"])
     try:
         await asyncio.get_running_loop().create_future()
     except asyncio.CancelledError:
@@ -96,25 +92,23 @@ async def _play_and_stay(stage: _Stage, token: str, *, once: bool) -> int:
 
 async def _play(stage: _Stage) -> list[RunRecord]:
     async with httpx.AsyncClient(timeout=30) as client:
-        won = await _deliver(stage, client, "deal-won", "A deal is won in the CRM")
+        await _seed(stage, client, hubspot_records(stage.props))
+        stage.story.headline("A deal is won in HubSpot, which tells ids only; the rest is read from it")
+        won = await _deliver(stage, client, won_deal(stage.props, f"{stage.web}/webhooks/hubspot"))
         if won.state == "succeeded":
             await _have_open_tickets(stage, client)
-        churned = await _deliver(stage, client, "client-churned", "The client churns")
+        stage.story.headline("The client churns")
+        churned = await _deliver(stage, client, churn(stage.props, f"{stage.web}/webhooks/standard"))
     return [won, churned]
 
 
-async def _deliver(stage: _Stage, client: httpx.AsyncClient, name: str, headline: str) -> RunRecord:
-    """Send a signed delivery as a CRM would, and wait for the run that stands for it."""
-    body = files(__name__).joinpath(f"{name}.json").read_bytes()
-    headers = sign_standard(stage.secret, f"demo-{name}", datetime.now(UTC), body)
-    stage.story.headline(headline)
+async def _deliver(stage: _Stage, client: httpx.AsyncClient, delivery: Delivery) -> RunRecord:
+    """Send a delivery as its sender would, and wait for the run that stands for it."""
     started = perf_counter()
-    answer = await client.post(
-        f"{stage.web}/webhooks/standard", content=body, headers={**headers, "content-type": "application/json"}
-    )
+    answer = await client.post(delivery.url, content=delivery.body, headers=dict(delivery.headers))
     answer.raise_for_status()
     receipt = answer.json()
-    stage.story.received(json.loads(body), receipt, answer.status_code, perf_counter() - started)
+    stage.story.received(json.loads(delivery.body), receipt, answer.status_code, perf_counter() - started)
     (run_id, *_) = await routed_runs(stage.reader, (receipt["accepted"] + receipt["duplicates"])[0])
     run = await ended_run(stage.reader, run_id)
     assert run is not None
@@ -124,14 +118,18 @@ async def _deliver(stage: _Stage, client: httpx.AsyncClient, name: str, headline
 
 async def _have_open_tickets(stage: _Stage, client: httpx.AsyncClient) -> None:
     """Let the customer report something, once, so that the churn has tickets to close."""
-    state = (await client.get(f"{stage.halo}/sandbox/state")).json()
+    state = (await client.get(f"{stage.look_alike}/sandbox/state")).json()
     known = {ticket["summary"] for ticket in state["Tickets"]}
-    owner = next((one["id"] for one in state["Client"] if one.get("ref") == "C-77"), None)
+    owner = next((one["id"] for one in state["Client"] if one.get("ref") == COMPANY), None)
     tickets = [{"summary": text, "client_id": owner, "tickettype_id": 1} for text in OPEN_TICKETS if text not in known]
     if owner is None or not tickets:
         return
-    (await client.post(f"{stage.halo}/sandbox/seed", json={"Tickets": tickets})).raise_for_status()
+    await _seed(stage, client, {"Tickets": tickets})
     stage.story.headline(f"The client reports {len(tickets)} problems; the tickets are open in HaloPSA")
+
+
+async def _seed(stage: _Stage, client: httpx.AsyncClient, records: Mapping[str, Any]) -> None:
+    (await client.post(f"{stage.look_alike}/sandbox/seed", json=records)).raise_for_status()
 
 
 @contextlib.asynccontextmanager
@@ -154,23 +152,3 @@ async def _look_alike(data_dir: Path) -> AsyncIterator[str]:
     finally:
         process.stdin.close()
         await process.wait()
-
-
-def _equip(found: Settings, halo: str) -> tuple[Settings, str, str]:
-    """Point the settings at the look-alike, with webhook secrets that this data directory keeps."""
-    path = found.data_dir / "demo.json"
-    if not path.exists():
-        path.touch(mode=0o600)
-        kept = {"standard": "whsec_" + b64encode(secrets.token_bytes(32)).decode(), "token": secrets.token_urlsafe(24)}
-        path.write_text(json.dumps(kept))
-    kept = json.loads(path.read_text())
-    equipped = found.model_copy(
-        update={
-            "halo_url": halo,
-            "halo_auth_url": None,
-            "halo_client_id": "parhelion",
-            "halo_client_secret": SecretStr("sandbox-secret"),
-            "webhook_secrets": {source: (SecretStr(secret),) for source, secret in kept.items()},
-        }
-    )
-    return equipped, kept["standard"], kept["token"]

@@ -37,16 +37,17 @@ class Story:
         """Say what is where."""
         self._console.print(
             f"\n[bold]Parhelion is up.[/]\n"
-            f"  web endpoint  {web}/webhooks/standard and {web}/webhooks/token\n"
+            f"  web endpoint  {web}/webhooks/hubspot, …/standard and …/token\n"
             f"  HaloPSA       {halo} (the look-alike; {halo}/sandbox/state shows what stands in it)\n"
+            f"  HubSpot       {halo}/hubspot (a look-alike too)\n"
             f"  data          {escape(str(data_dir))}/ (kept between starts)"
         )
 
-    def received(self, event: dict[str, Any], receipt: dict[str, Any], status: int, took_s: float) -> None:
-        """Tell how a delivery was answered."""
+    def received(self, told: Any, receipt: dict[str, Any], status: int, took_s: float) -> None:
+        """Tell how a delivery was answered: a canonical event, or a batch of HubSpot's."""
         what = "accepted" if receipt["accepted"] else "known already: a repeated delivery starts nothing"
-        client = event["data"]["client"]["name"]
-        self._line(f"⇢ [cyan]{event['type']}[/] {escape(client)}: {status}, {what} ({took_s * 1000:.0f} ms)")
+        kind, record = _named(told)
+        self._line(f"⇢ [cyan]{kind}[/] {escape(record)}: {status}, {what} ({took_s * 1000:.0f} ms)")
 
     async def pass_over(self, reader: Reader) -> None:
         """Leave out what has ended before."""
@@ -121,3 +122,9 @@ def _took(started: str | None, finished: str | None) -> str:
         return ""
     span = datetime.fromisoformat(finished) - datetime.fromisoformat(started)
     return f"{span.total_seconds() * 1000:.0f} ms"
+
+
+def _named(told: Any) -> tuple[str, str]:
+    if isinstance(told, list):
+        return told[0]["subscriptionType"], str(told[0]["objectId"])
+    return told["type"], told["data"]["client"]["name"]
