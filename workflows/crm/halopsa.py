@@ -4,7 +4,9 @@ What its webhooks say proves nothing, so that every record is read again. Our ow
 known by their agent, and by a state that is reached already.
 """
 
+import html
 import json
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -28,8 +30,10 @@ LISTED: Final = ("ticket", "opportunity")
 WON: Final = (RecordRule(object="opportunity", field="status_id", values=("Won",)),)
 """What wins where the policy has no rules: an opportunity with HaloPSA's own status."""
 OWN_MARK: Final = "Parhelion run "
-LEAVING: Final = (": leaving", ": wound down")
-"""How the notes that a churn writes on a client end."""
+LEAVING: Final = re.compile(r"Parhelion run \S+: (leaving(?! withdrawn)|changes \d+ of \d+)|\(churn_client\)")
+"""What a churn writes on a client: its notice, what it is about to change, and its report."""
+BESIDE: Final = ("(update_client)", "(onboard_contact)", "(depart_contact)", "(deal_reopened)")
+"""What reports say of themselves that leave open whether a client leaves."""
 FIELDS: Final[Fields] = {
     "deal.name": ("ticket.summary",),
     "deal.amount": ("ticket.oppvalue",),
@@ -246,6 +250,7 @@ def _told(sent: WebhookEvent) -> tuple[str, Mapping[str, Any]]:
 
 
 def _is_leaving(notes: Sequence[Note]) -> bool:
-    """Whether the last that a run has noted on a client is that it leaves."""
-    own = sorted((note.id, note.text) for note in notes if OWN_MARK in note.text)
-    return bool(own) and any(mark in own[-1][1] for mark in LEAVING)
+    """Whether a churn has the last word of what runs have noted on a client, as far as it is about its leaving."""
+    own = {note.id: html.unescape(note.text) for note in notes if OWN_MARK in note.text}
+    told = [text for _, text in sorted(own.items()) if not any(run in text for run in BESIDE)]
+    return bool(told) and LEAVING.search(told[-1]) is not None
