@@ -44,7 +44,10 @@ class Ledger:
 
     def add_site(self, site: Site, ensured: Skippable) -> None:
         """Enter a further site."""
-        self._add("site", ensured, site.name, made=normalised_name(site.name) not in self.before.sites)
+        name, before = normalised_name(site.name), self.before
+        reopened = name in before.closed_sites and name not in before.sites
+        changes = {"inactive": (True, False)} if reopened else {}
+        self._add("site", ensured, site.name, made=not reopened and name not in before.sites, changes=changes)
 
     def add_contact(self, contact: Contact, ensured: Skippable) -> None:
         """Enter a contact."""

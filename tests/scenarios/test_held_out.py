@@ -188,6 +188,19 @@ async def test_a_client_that_had_left_comes_back_when_a_person_says_so(tenant: T
     assert contracts["2"]["rollingcontract"]
 
 
+async def test_a_site_that_was_closed_is_open_again_for_a_deal_that_names_it(tenant: Tenant) -> None:
+    first = await onboarded(tenant, "1", BAKERY, sites=SHOPS)
+    closed = one(tenant, "Site", name="Dortmund")["id"]
+    tenant.change("Site", closed, inactive=True)
+    second = await onboarded(tenant, "2", BAKERY, sites=SHOPS, contacts=STAFF)
+
+    assert second.site_ids == first.site_ids
+    assert not one(tenant, "Site", id=closed)["inactive"]
+    assert one(tenant, "Users", name="Frau Łukasik")["site_id"] == closed
+    note = tenant.rows("CRMNote", client_id=first.client_id)[-1]["note"]
+    assert f"site {closed} (Dortmund): changed: inactive: True → False" in note
+
+
 async def test_renewals_and_additions_of_one_client(tenant: Tenant) -> None:
     year = {"starts_on": "2026-12-15", "term_months": 12, "auto_renew": True}
     client = (await onboarded(tenant, "N", BAKERY, contract=year)).client_id

@@ -9,6 +9,7 @@ from workflows.ensure.choices import named
 from workflows.ensure.ensured import ClientRef, Ensured, Skippable, eldest, must_look
 from workflows.halopsa import Halo, HaloRefused
 from workflows.halopsa.client import COUNTRIES
+from workflows.halopsa.models import Site
 
 
 async def ensure_main_site(
@@ -46,15 +47,21 @@ async def ensure_main_site(
 
 
 async def ensure_site(halo: Halo, client: ClientRef, site: canonical.Site) -> Skippable:
-    """Find a further site by its name within the client, or make it."""
+    """Find a further site by its name within the client, or make it; one that was inactive becomes active."""
     if must_look(halo, client):
         rows = await halo.sites.find(client_id=client.id)
         known = [row for row in rows if normalised_name(row.name) == normalised_name(site.name)]
         if known:
-            return Ensured(id=eldest(known).id, created=halo.in_doubt, in_doubt=halo.in_doubt)
+            return await _in_use(halo, eldest(known))
     wanted, remarks = await _site_fields(halo, site)
     made = await halo.sites.create(**wanted, client_id=client.id)
     return Ensured(id=made.id, created=True, in_doubt=halo.in_doubt, remarks=remarks)
+
+
+async def _in_use(halo: Halo, site: Site) -> Ensured:
+    if site.inactive:
+        await halo.sites.update(site.id, inactive=False)
+    return Ensured(id=site.id, created=halo.in_doubt, in_doubt=halo.in_doubt)
 
 
 async def _site_fields(

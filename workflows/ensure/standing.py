@@ -15,7 +15,8 @@ class Standing(BaseModel):
 
     Attributes:
         contacts: each contact's key, and whether it was inactive.
-        sites: the sites' names, normalised.
+        sites: the names of the sites in use, normalised.
+        closed_sites: those of the others.
         main_site: the main site's fields by our names, as far as HaloPSA keeps them.
     """
 
@@ -23,17 +24,19 @@ class Standing(BaseModel):
 
     contacts: dict[str, bool] = Field(default_factory=dict)
     sites: list[str] = Field(default_factory=list)
+    closed_sites: list[str] = Field(default_factory=list)
     main_site: dict[str, Any] = Field(default_factory=dict)
 
 
 async def look_around(halo: Halo, client: ClientRef) -> Standing:
     """Look at the sites and contacts of a known client."""
-    sites = [row for row in await halo.sites.find(client_id=client.id) if row.in_use]
-    main = next((row for row in sites if row.id == client.main_site_id), None)
+    sites = await halo.sites.find(client_id=client.id)
+    main = next((row for row in sites if row.id == client.main_site_id and row.in_use), None)
     contacts = sorted(await halo.contacts.find(client_id=client.id), key=lambda row: not row.inactive)
     return Standing(
         contacts={contact_key(row): row.inactive for row in contacts},
-        sites=[normalised_name(row.name) for row in sites],
+        sites=[normalised_name(row.name) for row in sites if row.in_use],
+        closed_sites=[normalised_name(row.name) for row in sites if not row.in_use],
         main_site=await _fields_of(halo, main.id) if main else {},
     )
 
