@@ -22,6 +22,7 @@ STEPS: Final[Mapping[What, str]] = {
 }
 """The step that makes a change."""
 BY_OPERATOR: Final = "left out by an operator"
+NEVER_BEGINS: Final = "it was to begin after the last service day"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,8 @@ class Outcome:
         if _step(change) in self.skipped:
             return Line(what=change.what, done="skipped", ids=change.ids, why=BY_OPERATOR)
         done: Done = "ended" if change.what in ("contract", "recurring invoice") else "changed"
-        return Line(what=change.what, done=done, ids=change.ids, changes=dict(change.fields))
+        why = NEVER_BEGINS if change.what == "contract" and "active" in change.fields else ""
+        return Line(what=change.what, done=done, ids=change.ids, why=why, changes=dict(change.fields))
 
 
 def _step(change: Change) -> str:

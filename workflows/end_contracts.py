@@ -14,7 +14,7 @@ from workflows.restore import Change, Value
 async def contract_changes(halo: Halo, contracts: Sequence[Contract], last_day: date) -> list[Change]:
     """Say what is to be changed so that contracts end on the last service day and do not roll on.
 
-    One that ends earlier keeps its end; one that starts later ends on its first day.
+    One that ends earlier keeps its end; one that starts later becomes inactive and ends on its first day.
     """
     changes = []
     for contract in contracts:
@@ -45,10 +45,13 @@ async def end_contract(halo: Halo, contract_id: int, change: Change) -> Skippabl
 
 
 def runs_past(contract: Contract, last_day: date) -> bool:
-    """Whether a contract goes on after the last service day; one that starts later ends on its first day."""
-    return contract.active and (
-        contract.rolling is True or contract.end is None or contract.end > _limit(contract, last_day)
-    )
+    """Whether a contract goes on after the last service day, or begins only then."""
+    return contract.active and (contract.rolling is True or contract.end is None or contract.end > last_day)
+
+
+def begins_after(contract: Contract, last_day: date) -> bool:
+    """Whether a contract begins when the service is over."""
+    return contract.start is not None and contract.start > last_day
 
 
 def may_roll(contract: Contract) -> bool:
@@ -60,6 +63,8 @@ def _changed(contract: Contract, last_day: date) -> dict[str, tuple[Value, Value
     fields: dict[str, tuple[Value, Value]] = {}
     if runs_past(contract, last_day) and contract.end != _limit(contract, last_day):
         fields["end"] = (contract.end, _limit(contract, last_day))
+    if runs_past(contract, last_day) and begins_after(contract, last_day):
+        fields["active"] = (True, False)
     if contract.rolling or may_roll(contract) or (fields and contract.rolling is None):
         fields["rolling"] = (contract.rolling, False)
     return fields

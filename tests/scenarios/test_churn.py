@@ -127,8 +127,9 @@ async def test_without_a_date_it_happens_now(tenant: Tenant, client_id: int) -> 
 
     assert result.client_id == client_id
     assert notebook.waits == {}
-    # The contract starts on a later day: it ends as it starts.
-    assert tenant.rows("ClientContract", client_id=client_id)[0]["end_date"] == "2026-12-01T00:00:00"
+    # The contract was to start on a later day.
+    (contract,) = tenant.rows("ClientContract", client_id=client_id)
+    assert (contract["end_date"], contract["active"]) == ("2026-12-01T00:00:00", False)
 
 
 @pytest.mark.parametrize(

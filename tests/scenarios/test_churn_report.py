@@ -106,6 +106,44 @@ async def test_finance_is_told_what_is_prepaid_what_comes_next_and_what_to_look_
     assert ("made", [ticket["id"]]) in [(line.done, line.ids) for line in report.lines]
 
 
+@pytest.mark.parametrize(
+    ("start", "end", "rolling", "said"),
+    [
+        ("2027-01-01", "2027-12-31", False, "12 months of its term left"),
+        ("2027-02-01", "2028-01-31", False, "12 months of its term left"),
+        ("2026-01-15", "2027-01-14", False, "1 month of its term left"),
+        ("2026-01-01", "2027-02-01", True, "2 months of its term left"),
+        ("2026-01-01", "2099-01-01", False, "rolls, no fixed term"),
+        ("2026-01-01", "1899-12-30", True, "rolls, no fixed term"),
+        ("2026-01-01", "2026-06-30", True, "rolls, no fixed term"),
+    ],
+)
+async def test_finance_is_told_what_is_left_of_a_term(
+    tenant: Tenant, client_id: int, start: str, end: str, *, rolling: bool, said: str
+) -> None:
+    dates = {"start_date": f"{start}T00:00:00", "end_date": f"{end}T00:00:00"}
+    tenant.sandbox.plant("ClientContract", {"client_id": client_id, "ref": "D-9", "rollingcontract": rolling, **dates})
+    report = await churn(tenant)
+
+    (told_of,) = [remark for remark in report.remarks if "D-9" in remark]
+    assert told_of.split(", ", 1)[1] == said
+
+
+async def test_a_contract_that_has_not_begun_never_begins_and_comes_back(tenant: Tenant, client_id: int) -> None:
+    dates = {"start_date": "2027-03-01T00:00:00", "end_date": "2028-02-29T00:00:00"}
+    contract = tenant.sandbox.plant("ClientContract", {"client_id": client_id, "rollingcontract": True, **dates})
+    report = await churn(tenant)
+
+    changes = {"end": ("2028-02-29", "2027-03-01"), "active": (True, False), "rolling": (True, False)}
+    assert told(report, "contract")[1] == ("ended", changes, "it was to begin after the last service day")
+    (row,) = tenant.rows("ClientContract", id=contract)
+    assert (row["end_date"], row["active"]) == ("2027-03-01T00:00:00", False)
+
+    await tenant.finish(event("client.reactivated", {"client": {"id": "C-77"}}), Notebook(run="r-2"))
+    (row,) = tenant.rows("ClientContract", id=contract)
+    assert (row["end_date"], row["active"], row["rollingcontract"]) == ("2028-02-29T00:00:00", True, True)
+
+
 @pytest.mark.usefixtures("client_id")
 async def test_without_a_ticket_finance_finds_it_in_the_report(tenant: Tenant) -> None:
     report = await churn(tenant)
@@ -159,11 +197,16 @@ async def test_fields_by_halopsas_own_names_are_set_when_tickets_are_opened_and_
     [
         ("Client.inactive", r"client \d+ is active"),
         ("ClientContract.end_date", r"contract \d+ runs on"),
+        ("ClientContract.active", r"contract \d+ runs on"),
         ("Asset.inactive", r"asset \d+ is as it was"),
     ],
 )
-async def test_what_halopsa_lost_without_a_word_is_read_back_and_named(tenant: Tenant, lost: str, named: str) -> None:
+async def test_what_halopsa_lost_without_a_word_is_read_back_and_named(
+    tenant: Tenant, client_id: int, lost: str, named: str
+) -> None:
     tenant.sandbox.faults.drop_fields = frozenset({lost})
+    later = {"start_date": "2027-03-01T00:00:00", "end_date": "2028-02-29T00:00:00"}
+    tenant.sandbox.plant("ClientContract", {"client_id": client_id, **later})
 
     with pytest.raises(NeedsOperator, match=named):
         await churn(tenant, churn_client={"assets": "retire"})
