@@ -1,7 +1,7 @@
 """What ends of a client's billing, and what is handed to finance."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, Final
 
 from workflows.attempts import Attempts
@@ -15,6 +15,8 @@ from workflows.policy.parts import OwnTicket
 from workflows.resolve import chosen
 from workflows.restore import Change
 
+NO_REAL_YEAR: Final = 2090
+"""Ends from this year on (2099-12-31) stand for none."""
 NOT_LISTED: Final = "Time and items that are not billed yet: look yourself, they are not looked up here."
 
 
@@ -90,16 +92,28 @@ def billing_of(invoice: RecurringInvoice) -> str:
 
 
 def _of_contract(contract: Contract, last_day: date) -> str:
-    left = _months(last_day, contract.end) if contract.end and runs_past(contract, last_day) else 0
     return ", ".join(
         [
             f"Contract {contract.id} {contract.ref}".rstrip()
             + f": from {contract.start or '-'} to {contract.end or 'no end'}",
-            *([f"{left} months of its term left"] if left else []),
+            *_term_left(contract, last_day),
             *([f"prepaid and not used: {contract.prepaid:g}"] if contract.prepaid else []),
         ]
     )
 
 
+def _term_left(contract: Contract, last_day: date) -> list[str]:
+    """Say how much of a contract's term is not served; nothing of one that is over by then."""
+    if not runs_past(contract, last_day):
+        return []
+    first = max(last_day + timedelta(days=1), contract.start or last_day)
+    months = _months(first, contract.end) if contract.end and contract.end.year < NO_REAL_YEAR else 0
+    if not months:
+        return ["rolls, no fixed term"]
+    return [f"{months} month{'s' if months > 1 else ''} of its term left"]
+
+
 def _months(first: date, last: date) -> int:
-    return max(0, (last.year - first.year) * 12 + last.month - first.month)
+    """Count the months from one day to another, both included; one that has begun counts."""
+    after = last + timedelta(days=1)
+    return max(0, (after.year - first.year) * 12 + after.month - first.month + (after.day > first.day))
