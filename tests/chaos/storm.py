@@ -28,9 +28,9 @@ from worker.events import Event
 
 WORKERS: Final = 3
 CALMS_WITHIN_S: Final = 300
-WHOLE: Final = Counter(
-    {"clients": 1, "sites": 2, "contacts": 2, "contracts": 1, "assets": 1, "Onboarded": 1, "Leaving;": 1, "Wound": 1}
-)
+NOTES: Final = ("Onboarded", "Leaving;", "What", "Wound")
+"""The first words of the notes in their order: the onboarding's report, the leaving, what it changes, its report."""
+WHOLE: Final = Counter({"clients": 1, "sites": 2, "contacts": 2, "contracts": 1, "assets": 1}) + Counter(NOTES)
 """What stands for a client that was onboarded and wound down once each."""
 
 
@@ -215,7 +215,7 @@ class Storm:
             if standing != WHOLE:
                 surplus, missing = dict(standing - WHOLE), dict(WHOLE - standing)
                 self.verdict.doubled.append(f"client {number}: {surplus} too many, {missing} missing")
-            if (order := notes_of(state, number)) != ["Onboarded", "Leaving;", "Wound"]:
+            if (order := notes_of(state, number)) != list(NOTES):
                 self.verdict.overlapped.append(f"client {number}: {order}")
 
 
