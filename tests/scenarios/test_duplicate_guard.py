@@ -1,12 +1,15 @@
 """No client twice: certain matches are adopted, and a person chooses where it is not clear which client is meant."""
 
+import json
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.memory_run import Asleep, Notebook
 from tests.scenarios.test_plan import plan_of
-from tests.tenant import DAYS, Tenant, event
+from tests.tenant import DAYS, Tenant, Wire, event
+from worker.errors import NeedsOperator
 from workflows.policy import OnboardClient, Policy
 from workflows.sandbox import Faults
 from workflows.sandbox.halopsa.dialects import DialectName
@@ -168,9 +171,77 @@ async def test_a_client_that_a_person_wanted_is_made_once(
 
 async def test_a_client_of_another_key_keeps_it_where_a_person_names_it(tenant: Tenant, deal: Fields) -> None:
     known = tenant.sandbox.plant("Client", tenant.keyed(key="C-1", name="Acme Corporation"))
-    result = await tenant.finish(event("deal.won", deal), Notebook(answers={"which-client": {"use": known}}))
+    notebook = Notebook(answers={"which-client": {"use": known}})
+    result = await tenant.finish(event("deal.won", deal), notebook)
 
-    assert f"client {known} keeps the key 'C-1', so that 'C-77' is not kept" in result.remarks
+    said = f"client {known} bears C-1; events under C-77 will ask again: see parhelion link"
+    assert said in result.remarks
+    assert said in notebook.remarks.values()
+    assert said in tenant.rows("CRMNote", client_id=known)[0]["note"]
+
+
+class BareLists(Wire):
+    """HaloPSA lists clients without the field that holds the CRM's key; each client by itself has it."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        response = await super().handle_async_request(request)
+        if (request.method, request.url.path) != ("GET", "/api/Client") or not response.is_success:
+            return response
+        answer = json.loads(await response.aread())
+        for row in answer["clients"]:
+            row.pop("ref" if self.dialect == "v2" else "notes", None)
+        return httpx.Response(response.status_code, json=answer)
+
+
+def with_bare_lists(tenant: Tenant) -> Tenant:
+    tenant.wire = BareLists(tenant.sandbox)
+    tenant.restart()
+    return tenant
+
+
+async def test_another_key_that_only_the_whole_record_shows_is_not_overwritten(tenant: Tenant, deal: Fields) -> None:
+    known = tenant.sandbox.plant("Client", tenant.keyed(key="OTHERKEY", name="Acme Corporation"))
+    question = await asked(with_bare_lists(tenant), deal)
+
+    assert f"{known} 'Acme Corporation' (key 'OTHERKEY', same name)" in question
+
+
+async def test_the_key_that_only_the_whole_record_shows_counts(tenant: Tenant, deal: Fields) -> None:
+    tenant.policy = Policy(onboard_client=OnboardClient(inactive_client="reactivate"))
+    known = tenant.sandbox.plant("Client", tenant.keyed(key="C-77", name="Acme Corporation", inactive=True))
+    result = await with_bare_lists(tenant).finish(event("deal.won", deal))
+
+    assert (result.client_id, result.client_created) == (known, False)
+
+
+@pytest.mark.parametrize("mishap", ["crash before", "answer lost"])
+async def test_a_client_of_another_key_is_not_taken_for_the_one_in_doubt(
+    dialect: DialectName, deal: Fields, mishap: str
+) -> None:
+    numbers: list[int] = []
+    for _ in range(2):
+        tenant = with_bare_lists(Tenant(dialect=dialect))
+        known = tenant.sandbox.plant("Client", tenant.keyed(key="OTHERKEY", name="Acme Corporation"))
+        tenant.wire.mishaps = dict.fromkeys(numbers, mishap)
+        notebook = Notebook(answers={"which-client": {"create_new": True}})
+        result = await tenant.finish(event("deal.won", deal), notebook)
+
+        assert result.client_id != known
+        assert len(tenant.rows("Client", name="Acme Corporation")) == 2
+        numbers = [tenant.wire.calls.index("POST /api/Client") + 1]
+
+
+async def test_a_key_that_came_meanwhile_is_not_overwritten(tenant: Tenant, deal: Fields) -> None:
+    known = tenant.sandbox.plant("Client", {"name": "Acme Corporation"})
+    notebook = Notebook()
+    await tenant.finish(event("deal.won", deal), notebook)
+    del notebook.steps["key"]
+    tenant.change("Client", known, **{"ref": "", "notes": "", **tenant.keyed("OTHERKEY")})
+
+    with pytest.raises(NeedsOperator, match="'OTHERKEY' by now, not 'C-77'"):
+        await tenant.finish(event("deal.won", deal), notebook)
+    client = tenant.rows("Client", id=known)[0]
+    assert "OTHERKEY" in (client["ref"] if tenant.dialect == "v2" else client["notes"])
 
 
 async def test_an_inactive_client_of_the_key_comes_back_where_the_policy_says_so(tenant: Tenant, deal: Fields) -> None:

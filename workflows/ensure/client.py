@@ -6,10 +6,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from worker.errors import NeedsOperator
 from workflows import canonical
 from workflows.canonical import normalised_name
 from workflows.ensure.client_fields import ClientFields
-from workflows.ensure.ensured import ClientRef, Ensured, eldest
+from workflows.ensure.ensured import ClientRef, Ensured, age
 from workflows.ensure.hierarchy import find_place
 from workflows.halopsa import Halo, HaloNotFound
 from workflows.halopsa.models import Client
@@ -87,9 +88,8 @@ async def ensure_client(halo: Halo, wanted: Wanted, choice: Choice | None = None
     if choice and choice.use is not None:
         return await _chosen(halo, wanted, choice.use)
     rows, besides = await halo.clients.find(), choice.besides if choice else []
-    if halo.in_doubt and (own := [row for row in rows if row.id not in besides and _bears(row, wanted.client)]):
-        known = await _known(halo, wanted, eldest(own), made_here=True)
-        return known.model_copy(update={"besides": besides})
+    if halo.in_doubt and (own := await _made_here(halo, wanted, [row for row in rows if row.id not in besides])):
+        return own.model_copy(update={"besides": besides})
     if choice:
         return (await _make(halo, wanted, rows)).model_copy(update={"besides": besides})
     match = find_match(rows, wanted.client, wanted.policy.names)
@@ -101,8 +101,20 @@ async def ensure_client(halo: Halo, wanted: Wanted, choice: Choice | None = None
 
 
 async def ensure_key(halo: Halo, client: ClientRef, key: str) -> Ensured:
-    """Give a client that was known by its name alone the CRM's key."""
-    await halo.clients.update(client.id, key=key)
+    """Give a client that was known by its name alone the CRM's key.
+
+    Raises:
+        NeedsOperator: it bears another one by now.
+    """
+    held = (await halo.clients.get(client.id)).key
+    if held not in ("", key):
+        raise NeedsOperator(
+            f"Client {client.id} {client.name!r} bears the key {held!r} by now, not {key!r}.",
+            mend=f"if it is the client that is meant, give it the key {key!r} in HaloPSA and retry the run; "
+            "otherwise cancel the run and send the event again.",
+        )
+    if not held:
+        await halo.clients.update(client.id, key=key)
     return Ensured(id=client.id)
 
 
@@ -116,39 +128,54 @@ def _unknown(wanted: Wanted) -> Undecided:
 
 
 async def _certain(halo: Halo, wanted: Wanted, match: Client) -> ClientRef | Undecided:
-    by_key = bool(wanted.client.id) and match.key == wanted.client.id
-    if match.inactive and not (by_key and wanted.policy.onboard_client.inactive_client == "reactivate"):
+    """Take the client that a listing shows as the one meant, unless all of its record says otherwise."""
+    row, own = await _whole(halo, match), wanted.client.id
+    if own and row.key not in ("", own):
+        what = f"The client of the name {wanted.client.name!r} bears another key than {own!r}"
+        return Undecided(what=what, candidates=[candidate(row, "same name")])
+    by_key = bool(own) and row.key == own
+    if row.inactive and not (by_key and wanted.policy.onboard_client.inactive_client == "reactivate"):
         what = f"The client {wanted.client.name!r} is inactive in HaloPSA"
-        return Undecided(what=what, candidates=[candidate(match)])
-    return await _known(halo, wanted, match)
+        return Undecided(what=what, candidates=[candidate(row)])
+    return _reference(row, wanted)
 
 
 async def _chosen(halo: Halo, wanted: Wanted, client_id: int) -> ClientRef | Undecided:
     try:
-        row = await halo.clients.get(client_id)
+        return _reference(await halo.clients.get(client_id), wanted)
     except HaloNotFound:
         return Undecided(what=f"HaloPSA has no client {client_id}", candidates=[])
-    return _reference(row, wanted, row.key)
 
 
-async def _known(halo: Halo, wanted: Wanted, match: Client, *, made_here: bool = False) -> ClientRef:
-    """Refer to a client that HaloPSA has; `made_here`: by an earlier try of this step, whose only write makes it."""
-    reference = _reference(await halo.clients.get(match.id), wanted, match.key)
-    return reference.model_copy(update={"created": made_here, "in_doubt": made_here})
-
-
-def _reference(row: Client, wanted: Wanted, key: str) -> ClientRef:
+async def _made_here(halo: Halo, wanted: Wanted, rows: Sequence[Client]) -> ClientRef | None:
+    """Find the client that an earlier try of this step has made: the step writes nothing else."""
     own = wanted.client.id
-    kept = (
-        [f"client {row.id} keeps the key {key!r}, so that {own!r} is not kept"] if own and key not in ("", own) else []
-    )
+    for like in sorted((row for row in rows if _bears(row, wanted.client)), key=age):
+        row = await _whole(halo, like)
+        if row.key in ("", own):
+            made = {"created": True, "in_doubt": True, "shown": row.key == own}
+            return _reference(row, wanted).model_copy(update=made)
+    return None
+
+
+async def _whole(halo: Halo, listed: Client) -> Client:
+    """Read all of a client; the key counts wherever it was shown."""
+    row = await halo.clients.get(listed.id)
+    return row.model_copy(update={"key": row.key or listed.key})
+
+
+def _reference(row: Client, wanted: Wanted) -> ClientRef:
+    own = wanted.client.id
+    other = own and row.key not in ("", own)
     return ClientRef(
         id=row.id,
         name=row.name,
         main_site_id=row.main_site_id,
-        keyed=bool(key) or not own,
+        keyed=bool(row.key) or not own,
         inactive=row.inactive,
-        remarks=kept,
+        remarks=[f"client {row.id} bears {row.key}; events under {own} will ask again: see parhelion link"]
+        if other
+        else [],
     )
 
 

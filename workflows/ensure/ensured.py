@@ -77,4 +77,9 @@ def must_look(halo: Halo, client: ClientRef) -> bool:
 
 def eldest(rows: Sequence[Numbered]) -> Numbered:
     """Pick the one in use that HaloPSA made first."""
-    return min(rows, key=lambda row: (not row.in_use, row.id))
+    return min(rows, key=age)
+
+
+def age(row: Numbered) -> tuple[bool, int]:
+    """Order records: those in use first, then as HaloPSA made them."""
+    return not row.in_use, row.id
