@@ -25,6 +25,7 @@ from workflows.ensure import (
     ensure_ticket,
     fill,
     find_lack,
+    remark_all,
 )
 from workflows.ensure.contact import Refused, try_contact
 from workflows.ensure.standing import look_around
@@ -142,6 +143,7 @@ async def _enter(work: Onboarding, wanted: Wanted) -> None:
     """Bring a known client up to date: active, with the CRM's key, and for a new deal with what it lacks."""
     run, halo, client, lack = work.run, work.msp.halo, work.client, Lack()
     if not client.created:
+        await remark_all(run, "client", client)
         work.ledger.before = await run.step("before", look_around, halo, client)
         lack = await run.step("client-lacks", find_lack, halo, client, wanted, whole=work.kind == "new")
     if not client.keyed:
