@@ -39,6 +39,7 @@ REMEDIES: Final = {
     "run failed": "Mend what it says, then: parhelion runs retry {run} --reason …",
     "approval overdue": "Decide: parhelion runs approve {run} --reason …, or reject",
     "blocked client": "Retry or cancel it: parhelion runs retry {run} --reason …",
+    "data quality": "Each finding says how to mend it: parhelion data-quality",
     "source silent": "Look in the sender's own log of deliveries, and whether its webhook is still active there",
 }
 

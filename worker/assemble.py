@@ -10,8 +10,7 @@ from functools import partial
 from typing import Final
 
 import httpx
-from prometheus_client import CollectorRegistry, Gauge, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
+import structlog
 from pydantic import SecretStr
 from starlette.applications import Starlette
 
@@ -25,15 +24,16 @@ from worker import metrics
 from worker.alerts import AlertSender
 from worker.backfill import Backfill, ScheduledBackfill
 from worker.budget import Budget, WaitingGuard
-from worker.crm_connections import Completion, connected_systems, half_connected, hydration_of
+from worker.crm_connections import Completion, connected_systems, half_connected, hydration_of, won_lately
 from worker.durability import Durability
 from worker.engine import Engine
-from worker.errors import StoreUnavailable
 from worker.events import Event
+from worker.exposition import exposition
 from worker.inbox import Check, Hydrate, Inbox
 from worker.jobs import DoorbellWorker, encode_doorbell
 from worker.journal import Journal
 from worker.journal.backfills import Backfills
+from worker.journal.examinations import Examinations
 from worker.journal.heard import Heard
 from worker.journal.reading import Reader
 from worker.journal.refused import RefusedDeliveries
@@ -46,6 +46,7 @@ from worker.settings import PREFIX, WEBHOOK_SECRET, BadSettings, Settings
 from worker.silence import Ear, SilenceWatch
 from worker.store import BRISK_TRIES, PATIENT_TRIES, store_client
 from worker.sweep import sweep_for_ever
+from workflows.data_quality.schedule import ScheduledExamination
 from workflows.halopsa import HaloConnection
 from workflows.msp import Msp, msp_for_run
 from workflows.policy import Policy
@@ -184,9 +185,6 @@ def web_app(settings: Settings, store: Store) -> Starlette:
         if outcome in TAKEN:
             ear.hear(source)
 
-    async def show_metrics() -> tuple[bytes, str]:
-        return generate_latest() + await _journal_metrics(store), CONTENT_TYPE_LATEST
-
     return webhook_app(
         inbox=inbox_of(store, check=durability.check),
         secrets={
@@ -195,53 +193,12 @@ def web_app(settings: Settings, store: Store) -> Starlette:
         },
         max_body_bytes=settings.max_body_bytes,
         ready=ready,
-        metrics=show_metrics,
+        metrics=partial(exposition, store.scripts),
         now=lambda: datetime.now(UTC),
         edge=edge_of(settings),
         on_delivery=on_delivery,
         on_refused=keep_refused,
     )
-
-
-async def _journal_metrics(store: Store) -> bytes:
-    registry = CollectorRegistry()
-    runs = Gauge("parhelion_runs", "Runs in the journal by state.", ["state"], registry=registry)
-    alerts = Gauge("parhelion_alerts_waiting", "Alerts that are still to be sent.", registry=registry)
-    ended = Gauge("parhelion_ended_kept", "Ended runs and events that are not archived yet.", registry=registry)
-    memory = Gauge("parhelion_store_memory_bytes", "Valkey's memory; no limit is 0.", ["kind"], registry=registry)
-    requests = Gauge(
-        "parhelion_budget_requests",
-        "The request budget: the limit in a window, what is spent and held of it, the runs that wait for room.",
-        ["kind"],
-        registry=registry,
-    )
-    refused = Gauge("parhelion_budget_refused", "Answers with 429 so far.", registry=registry)
-    heard = Gauge(
-        "parhelion_source_last_delivery_timestamp",
-        "When a source was last heard, in seconds since 1970, to ten seconds.",
-        ["source"],
-        registry=registry,
-    )
-    answers = Gauge("parhelion_store_up", "Whether Valkey answers.", registry=registry)
-    try:
-        for state, number in (await store.reader.counts()).items():
-            runs.labels(state).set(number)
-        backlog = await store.upkeep.backlog()
-        alerts.set(backlog.alerts)
-        ended.set(backlog.ended)
-        if (found := await store.upkeep.memory()) is not None:
-            memory.labels("used").set(found.used)
-            memory.labels("max").set(found.limit)
-        budget = await Budget(store.scripts).state()
-        for kind in ("limit", "spent", "held", "waiting"):
-            requests.labels(kind).set(getattr(budget, kind))
-        refused.set(budget.refused)
-        for source, at in (await store.heard.last()).items():
-            heard.labels(source).set(at)
-        answers.set(1)
-    except StoreUnavailable:
-        answers.set(0)
-    return generate_latest(registry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,23 +239,16 @@ async def open_worker(settings: Settings, url: str) -> AsyncIterator[WorkerParts
         )
         inbox = inbox_of(store, hydrate=completion.hydrate)
         senders = alert_senders(settings, store, name)
-        backfills = Backfills(store.scripts, name)
-        backfill, asking = backfill_of(settings, policy, store, halo, backfills)
-
-        async def answer(subject: str) -> None:
-            kind, _, identity = subject.partition("/")
-            runs: Sequence[str] = await inbox.route(identity) if kind == "event" else [identity]
-            for run in runs:
-                await engine.advance(run)
-
-        doorbells = DoorbellWorker(url, answer, slots=settings.worker_slots)
+        backfill, systems = scheduled_backfill_of(settings, policy, store, halo, name)
+        doorbells = DoorbellWorker(url, partial(_answer, inbox, engine), slots=settings.worker_slots)
         chores: list[Chore] = [
             doorbells.run,
             engine.keep_leases,
             partial(sweep_for_ever, store.journal, name),
             retention_of(settings, store, name).keep_for_ever,
             silence_watch_of(policy, store).watch_for_ever,
-            ScheduledBackfill(backfill, backfills, backfill_hours(settings, policy)).keep_for_ever,
+            examination_of(settings, policy, store, halo, name).keep_for_ever,
+            backfill.keep_for_ever,
             *(sender.send_for_ever for sender in senders),
         ]
         try:
@@ -308,16 +258,41 @@ async def open_worker(settings: Settings, url: str) -> AsyncIterator[WorkerParts
             for sender in senders:
                 await sender.close()
             await completion.aclose()
-            await asking.aclose()
+            await systems.aclose()
             if rmm:
                 await rmm.aclose()
             await halo.aclose()
+
+
+async def _answer(inbox: Inbox, engine: Engine[Msp], subject: str) -> None:
+    """Work on what a doorbell names: an event's runs, or a run."""
+    kind, _, identity = subject.partition("/")
+    runs: Sequence[str] = await inbox.route(identity) if kind == "event" else [identity]
+    for run in runs:
+        await engine.advance(run)
 
 
 def retention_of(settings: Settings, store: Store, worker: str) -> Retention:
     """Make what archives old records."""
     archive = settings.data_dir / "archive"
     return Retention(store.upkeep, store.reader, worker=worker, archive=archive, days=settings.retention_days)
+
+
+def examination_of(
+    settings: Settings, policy: Policy, store: Store, halo: HaloConnection, worker: str
+) -> ScheduledExamination:
+    """Make what examines HaloPSA's data as often as the policy says."""
+    guard, tell = WaitingGuard(budget_of(settings, store), bulk=True), structlog.stdlib.get_logger("data_quality").info
+    return ScheduledExamination(
+        halo,
+        guard,
+        policy,
+        folder=settings.data_dir / "data-quality",
+        turn=Examinations(store.scripts, worker),
+        clock=lambda: datetime.now(UTC),
+        tell=tell,
+        won=partial(won_lately, settings, policy, halo.for_run(guard), tell=tell),
+    )
 
 
 def backfill_of(
@@ -332,10 +307,15 @@ def backfill_of(
     return Backfill(systems, inbox_of(store), store.reader, backfills, WORKFLOWS), systems
 
 
-def backfill_hours(settings: Settings, policy: Policy) -> dict[str, float | None]:
-    """Say by system how often it is asked what did not arrive; None: after outages only."""
+def scheduled_backfill_of(
+    settings: Settings, policy: Policy, store: Store, halo: HaloConnection, worker: str
+) -> tuple[ScheduledBackfill, Completion]:
+    """Make what has systems asked after outages and by the policy's schedule, and its connections, to be closed."""
+    backfills = Backfills(store.scripts, worker)
+    backfill, systems = backfill_of(settings, policy, store, halo, backfills)
     hours: dict[str, float | None] = {name: rules.backfill_hours for name, rules in policy.sources.items()}
-    return {system: hours.get(system) for system in connected_systems(settings, policy)}
+    every_hours = {system: hours.get(system) for system in connected_systems(settings, policy)}
+    return ScheduledBackfill(backfill, backfills, every_hours), systems
 
 
 def silence_watch_of(policy: Policy, store: Store) -> SilenceWatch:

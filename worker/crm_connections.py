@@ -2,15 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from pydantic import SecretStr
 
+from worker.errors import NeedsOperator, RetryLater
 from worker.events import Event
 from worker.run import Guard
 from worker.settings import PREFIX, Settings
 from workflows.crm import Crm, CrmHydrator, Dynamics, HaloHydrator, HubSpot, Pipedrive, Salesforce, Zoho
+from workflows.data_quality import WonDeal, won_deals
 from workflows.halopsa import Halo
 from workflows.hydration import Hydration, Hydrator
 from workflows.policy import Policy
@@ -31,6 +33,8 @@ CLIENTS: Final[Mapping[str, Callable[..., Crm]]] = {
     "dynamics": Dynamics,
     "zoho": Zoho,
 }
+WON_WITHIN: Final = timedelta(days=30)
+"""Deals that were won earlier are not looked for when HaloPSA's data are examined."""
 SENDERS_REPEAT: Final = timedelta(days=1)
 """So long senders repeat what was not taken (HubSpot): what happened shortly before the first start counts too."""
 RENAMED: Final = {"api_version": "version"}
@@ -117,6 +121,28 @@ def hydration_of(settings: Settings, policy: Policy, halo: Halo, first_start: da
     }
     hydrators["halopsa"] = HaloHydrator(halo, rules.get("halopsa", Source()), first_start=first_start)
     return Hydration(hydrators)
+
+
+async def won_lately(settings: Settings, policy: Policy, halo: Halo, *, tell: Callable[[str], None]) -> list[WonDeal]:
+    """Ask the connected systems for the deals that were won in the last month.
+
+    Args:
+        settings: name the CRMs.
+        policy: says what won is.
+        halo: HaloPSA, guarded by the request budget.
+        tell: is told of one that cannot be asked; then its deals are left out.
+    """
+    hydration = hydration_of(settings, policy, halo, first_start=None)
+    found: list[WonDeal] = []
+    try:
+        for system in connected_systems(settings, policy):
+            try:
+                found += await won_deals(hydration, [system], datetime.now(UTC) - WON_WITHIN)
+            except (RetryLater, NeedsOperator) as error:
+                tell(f"{system} is not asked for won deals: {error}")
+    finally:
+        await hydration.aclose()
+    return found
 
 
 def _connected(settings: Settings, system: str) -> Crm:

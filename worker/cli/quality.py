@@ -23,6 +23,7 @@ from worker.assemble import budget_of, check_worker, halo_connection, policy_of
 from worker.budget import WaitingGuard
 from worker.cli.output import Format, Output, show_json, show_list, stop
 from worker.cli.store import settings, store_if_any
+from worker.crm_connections import won_lately
 from worker.errors import NeedsOperator, RetryLater
 from worker.settings import Settings
 from workflows.data_quality import Finding, Named, TapeInUse, examine
@@ -107,7 +108,8 @@ async def _examine(found: Settings, policy: Policy) -> list[Finding]:
     tape = found.data_dir / "data-quality" / "reading.jsonl"
     try:
         async with _connected(found, policy) as (connection, guard):
-            return await examine(connection, guard, policy, tape=tape, now=datetime.now(UTC), tell=_tell)
+            won = await won_lately(found, policy, connection.for_run(guard), tell=_tell)
+            return await examine(connection, guard, policy, tape=tape, now=datetime.now(UTC), won_deals=won, tell=_tell)
     except (TapeInUse, OSError) as error:
         stop(f"{tape}: {error}", 3)
 

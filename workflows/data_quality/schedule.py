@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from worker.errors import NeedsOperator, RetryLater, StoreUnavailable
 from worker.run import Guard
 from workflows.data_quality.examination import examine
-from workflows.data_quality.finding import Finding
+from workflows.data_quality.finding import Finding, WonDeal
 from workflows.data_quality.tape import TapeInUse
 from workflows.halopsa import HaloConnection
 from workflows.policy import Policy
@@ -26,6 +26,7 @@ RESULTS_KEPT: Final = 60
 
 Pause = Callable[[float], Awaitable[None]]
 Tell = Callable[[str], None]
+Won = Callable[[], Awaitable[Sequence[WonDeal]]]
 
 
 class Turn(Protocol):
@@ -49,6 +50,7 @@ class ScheduledExamination:
         turn: decides among the workers.
         clock: tells the time, with its zone.
         tell: is told of progress, and of what keeps it from being made.
+        won: asks the CRMs for won deals; None: there are none to be asked.
         pause: waits for so many seconds.
     """
 
@@ -62,6 +64,7 @@ class ScheduledExamination:
         turn: Turn,
         clock: Callable[[], datetime],
         tell: Tell,
+        won: Won | None = None,
         pause: Pause = asyncio.sleep,
     ) -> None:
         self._connection = connection
@@ -71,6 +74,7 @@ class ScheduledExamination:
         self._turn = turn
         self._clock = clock
         self._tell = tell
+        self._won = won
         self._pause = pause
 
     async def keep_for_ever(self) -> None:
@@ -110,6 +114,7 @@ class ScheduledExamination:
                 self._policy,
                 tape=self._folder / "reading.jsonl",
                 now=self._clock(),
+                won_deals=await self._won() if self._won else (),
                 tell=self._tell,
                 pause=self._pause,
             )
