@@ -19,13 +19,14 @@ from workflows.end_billing import end_invoices, for_finance, open_own_ticket
 from workflows.end_contracts import end_contracts
 from workflows.ensure import ensure_note, listed, remark_all
 from workflows.hand_over import hand_over_tickets, part_with_assets, remove_access
-from workflows.leaving_client import Departure, deactivate, find_client, last_day_of, leaves_at, today_in
+from workflows.leaving_client import Departure, deactivate, last_day_of, leaves_at, today_in
 from workflows.msp import Msp
 from workflows.report import file_report
 from workflows.restore import Change, keep_changes
 from workflows.rmm import notify
 from workflows.snapshot import Snapshot, take_snapshot
 from workflows.verify_churn import verify_churn
+from workflows.which_leaves import settle_leaving
 
 
 class Churned(BaseModel):
@@ -66,7 +67,8 @@ async def churn_client(run: Run, msp: Msp, event: Event) -> Churned:
         RetryLater: HaloPSA cannot be asked now.
     """
     churn, halo, policy = churned_client(event), msp.halo, msp.policy
-    client = await run.step("client", find_client, halo, churn.client)
+    client = await settle_leaving(run, halo, churn.client, policy)
+    await remark_all(run, "client", client)
     await run.known_as(f"halo:{client.id}")
     superseded = await run.supersede("moved", f"a later event says when {client.name} leaves")
     if run.newer:
@@ -200,6 +202,7 @@ async def _report(run: Run, msp: Msp, event: Event, outcome: Outcome) -> None:
         lines=outcome.lines(),
         remarks=[
             *said_by_the_event(leaving),
+            *leaving.client.remarks,
             *([] if msp.policy.churn_client.final_billing else finance),
             *(f"look yourself, it could not be read: {what}" for what in snapshot.not_read),
         ],

@@ -1,4 +1,4 @@
-"""The client that leaves: which one it is, until when it is served, and that it becomes inactive."""
+"""The client that leaves: until when it is served, and that it becomes inactive."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,12 +6,10 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from pydantic import Field
 
-from worker.errors import NotYet
-from workflows.canonical import ChurnedClient, LeavingClient
+from workflows.canonical import ChurnedClient
 from workflows.closing_rules import ClosingRules
-from workflows.ensure import ClientRef, Ensured, match_client
+from workflows.ensure import ClientRef, Ensured
 from workflows.halopsa import Halo
-from workflows.halopsa.models import Client
 
 
 class Leaving(ClientRef):
@@ -47,24 +45,6 @@ class Departure:
     superseded: Sequence[str] = ()
 
 
-async def find_client(halo: Halo, client: LeavingClient) -> Leaving:
-    """Find the one client that leaves; it may be inactive already.
-
-    Raises:
-        NeedsOperator: it is not clear which client is meant.
-        NotYet: none matches.
-    """
-    rows = await halo.clients.find()
-    match = match_client(rows, client.id, client.name, own_doubles=False)
-    if match is None:
-        raise NotYet(
-            f"HaloPSA has no client with the key {client.id!r} or the name {client.name!r}.",
-            mend="give the client that is meant the key in its reference field, or correct the event; then retry.",
-        )
-    keyed = bool(client.id) and match.key.strip() == client.id
-    return Leaving(id=match.id, name=match.name, keyed=keyed, child_ids=_children(rows, match.id))
-
-
 async def deactivate(halo: Halo, client_id: int) -> Ensured:
     """Set the client inactive."""
     if not (await halo.clients.get(client_id)).inactive:
@@ -98,9 +78,3 @@ def leaves_at(churn: ChurnedClient, zone: tzinfo) -> datetime | None:
     if churn.last_service_day is None:
         return churn.effective_at
     return datetime.combine(churn.last_service_day + timedelta(days=1), time(), zone).astimezone(UTC)
-
-
-def _children(rows: Sequence[Client], client_id: int) -> list[int]:
-    return [
-        row.id for row in rows if client_id in (row.parent_id, row.invoice_to) and row.id != client_id and row.in_use
-    ]

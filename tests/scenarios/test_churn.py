@@ -180,14 +180,6 @@ async def test_a_client_that_is_not_there_may_still_come(tenant: Tenant) -> None
         await tenant.finish(event("client.churned", LEAVES))
 
 
-async def test_several_clients_of_one_name_need_a_person(tenant: Tenant) -> None:
-    for name in ("Acme", "ACME."):
-        tenant.sandbox.plant("Client", {"name": name})
-
-    with pytest.raises(NeedsOperator, match="Several clients"):
-        await tenant.finish(event("client.churned", {"client": {"name": "acme"}}))
-
-
 @pytest.mark.usefixtures("client_id")
 async def test_a_churn_that_comes_late_asks_first(tenant: Tenant) -> None:
     notebook = Notebook(newer="r-2")
