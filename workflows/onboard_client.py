@@ -126,7 +126,8 @@ async def onboard_client(run: Run, msp: Msp, event: Event) -> Onboarded:
     if kind == "ignore":
         return Onboarded(kind=kind)
     ledger = Ledger(client, remarks=list(deal.skipped))
-    work = Onboarding(run, msp, event, deal, client, kind, ledger, Made(client=client))
+    key = deal.client.id if client.created or not client.keyed else ""
+    work = Onboarding(run, msp, event, deal, client, kind, ledger, Made(client=client, key=key))
     await _enter(work, wanted)
     await (_settle_in(work) if kind == "new" else _find_sites(work))
     await _agree(work)

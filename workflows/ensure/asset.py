@@ -25,4 +25,5 @@ async def ensure_asset(halo: Halo, client: ClientRef, site_id: int, asset: canon
         )
     notes = f"Serial number: {asset.serial}" if asset.serial else None
     made = await halo.assets.create(tag=asset.tag, type_id=kind.id, client_id=client.id, site_id=site_id, notes=notes)
-    return Ensured(id=made.id, created=True, in_doubt=halo.in_doubt)
+    shown = (made.tag, made.client_id) == (asset.tag, client.id)
+    return Ensured(id=made.id, created=True, in_doubt=halo.in_doubt, shown=shown)

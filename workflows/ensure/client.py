@@ -202,6 +202,7 @@ async def _make(halo: Halo, wanted: Wanted, others: Sequence[Client]) -> ClientR
         main_site_id=made.main_site_id,
         created=True,
         in_doubt=halo.in_doubt,
+        shown=client_key(made) == (client.id, normalised_name(client.name)),
         remarks=fields.remarks,
     )
 

@@ -36,8 +36,7 @@ async def ensure_main_site(
         site_id = await _main_site_id(halo, client, site.name if site else "")
     wanted, remarks = await _site_fields(halo, site, phone)
     if not site_id:
-        made = await halo.sites.create(**{"name": "Main", **wanted}, client_id=client.id, main=True)
-        return Ensured(id=made.id, created=True, in_doubt=halo.in_doubt, remarks=remarks)
+        return await _create(halo, client, {"name": "Main", **wanted, "client_id": client.id, "main": True}, remarks)
     # An address that the event does not give says nothing about the one that a known client has.
     if (site or (client.undisputed and phone)) and not _holds(held, {"id": site_id, **wanted}):
         await halo.sites.update(site_id, **wanted)
@@ -54,14 +53,19 @@ async def ensure_site(halo: Halo, client: ClientRef, site: canonical.Site) -> Sk
         if known:
             return await _in_use(halo, eldest(known))
     wanted, remarks = await _site_fields(halo, site)
-    made = await halo.sites.create(**wanted, client_id=client.id)
-    return Ensured(id=made.id, created=True, in_doubt=halo.in_doubt, remarks=remarks)
+    return await _create(halo, client, {**wanted, "client_id": client.id}, remarks)
 
 
 async def _in_use(halo: Halo, site: Site) -> Ensured:
     if site.inactive:
         await halo.sites.update(site.id, inactive=False)
     return Ensured(id=site.id, created=halo.in_doubt, in_doubt=halo.in_doubt)
+
+
+async def _create(halo: Halo, client: ClientRef, values: Mapping[str, Any], remarks: list[str]) -> Ensured:
+    made = await halo.sites.create(**values)
+    shown = made.client_id == client.id and normalised_name(made.name) == normalised_name(values["name"])
+    return Ensured(id=made.id, created=True, in_doubt=halo.in_doubt, shown=shown, remarks=remarks)
 
 
 async def _site_fields(
