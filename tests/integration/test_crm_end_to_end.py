@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,29 @@ from tests.crm_world import CLIENT_IDS, RECORDS
 from tests.integration.processes import Halo, Parhelion, look_alike, parhelion, until
 from webhooks.delivery import Delivery
 from webhooks.samples import sample
+from webhooks.sending import basic
 from worker.assemble import open_store
 from workflows.sandbox.crm.crms import TOKEN
+from workflows.sandbox.halopsa.reference import API_AGENT
 
 SECRET = "secret-of-the-sender"
-SIGN_IN = {
+CONNECTION = {
     "hubspot": {"TOKEN": TOKEN},
     "pipedrive": {"TOKEN": TOKEN},
     "salesforce": {"CLIENT_ID": "app", "CLIENT_SECRET": "sandbox-secret"},
     "dynamics": {"CLIENT_ID": "app", "CLIENT_SECRET": "sandbox-secret", "TENANT": "t"},
 }
+SAMPLED = {
+    "standard": "routed",
+    "token": "ignored",  # the same deal
+    "hubspot": "ignored",  # there is no such deal any more, as with the others
+    "pipedrive": "ignored",
+    "salesforce": "ignored",
+    "dynamics": "ignored",
+    "zoho": "failed",  # it is not connected
+    "halopsa": "ignored",
+}
+"""What becomes of each source's sample."""
 
 ACME: dict[str, list[dict[str, Any]]] = {
     "clients": [
@@ -57,6 +71,12 @@ ACME: dict[str, list[dict[str, Any]]] = {
 }
 
 
+def connection(system: str, halo: Halo) -> dict[str, str]:
+    """The settings that connect a CRM."""
+    there = {"URL": f"{halo.url}/{system}"} | ({"LOGIN_URL": f"{halo.url}/{system}"} if system == "dynamics" else {})
+    return {f"PARHELION_{system.upper()}_{name}": text for name, text in (there | CONNECTION[system]).items()}
+
+
 class Msp:
     """An MSP with one CRM, in which Acme's deal is won."""
 
@@ -65,11 +85,7 @@ class Msp:
         self.halo = halo
         self.folder = folder
         self.parhelion = Parhelion(folder, halo.url)
-        prefix = f"PARHELION_{system.upper()}_"
-        there = {f"{prefix}URL": f"{halo.url}/{system}"}
-        if system == "dynamics":
-            there[f"{prefix}LOGIN_URL"] = f"{halo.url}/{system}"
-        self.parhelion.env |= there | {f"{prefix}{name}": value for name, value in SIGN_IN[system].items()}
+        self.parhelion.env |= connection(system, halo)
         self.parhelion.env[f"PARHELION_WEBHOOK_SECRET_{system.upper()}"] = SECRET
 
     async def plant(self) -> None:
@@ -77,10 +93,13 @@ class Msp:
             await self.halo.plant(table, *rows)
 
     async def win_now(self) -> None:
-        """Let HubSpot's deal be won at this moment."""
-        (deal,) = RECORDS["hubspot"]["hubspot.deals"]
-        now = {"hs_lastmodifieddate": datetime.now(UTC).isoformat()}
-        await self.halo.plant("hubspot.deals", deal | {"properties": deal["properties"] | now})
+        """Let the deal of HubSpot or Pipedrive be won at this moment."""
+        now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        (deal,) = RECORDS[self.system][f"{self.system}.deals"]
+        changed = deal | {"update_time": now}
+        if self.system == "hubspot":
+            changed = deal | {"properties": deal["properties"] | {"hs_lastmodifieddate": now}}
+        await self.halo.plant(f"{self.system}.deals", changed)
 
     async def deliver(self) -> httpx.Response:
         return await post(
@@ -126,7 +145,7 @@ async def onboarded(halo: Halo) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-@pytest.mark.parametrize("system", SIGN_IN)
+@pytest.mark.parametrize("system", CONNECTION)
 async def test_a_won_deal_becomes_the_same_client_whichever_crm_tells(system: str, tmp_path: Path) -> None:
     async with look_alike() as halo:
         msp = Msp(system, halo, tmp_path)
@@ -164,6 +183,7 @@ async def test_a_backfill_by_hand_shows_what_was_missed_and_hands_it_in(tmp_path
     async with look_alike() as halo:
         msp = Msp("pipedrive", halo, tmp_path)
         await msp.plant()
+        await msp.win_now()
         up = await msp.parhelion.up()
 
         code, planned = await msp.backfill("--plan")
@@ -193,3 +213,84 @@ async def test_a_backfill_that_cannot_be_made_says_why(
     )
 
     assert (ended, says in err) == (code, True), err
+
+
+INACTIVE_MEANS_CHURNED = """
+[[sources.halopsa.churned]]
+object = "client"
+field = "inactive"
+values = ["true"]
+"""
+
+
+async def halopsa_tells(product: Parhelion, client: int, number: int, **more: Any) -> str:
+    """Send HaloPSA's message that a client has changed; returns what became of it."""
+    told = {"id": f"message-{number}", "event": "client updated", "object_id": client, "client": {"id": client}, **more}
+    address, proof = f"{product.web}/webhooks/halopsa", basic(SECRET, "halopsa")
+    async with httpx.AsyncClient(timeout=20) as sender:
+        answer = await sender.post(address, json=told | {"timestamp": datetime.now(UTC).isoformat()}, headers=proof)
+    (event,) = answer.json()["accepted"]
+
+    async def closed() -> str:
+        _, shown, _ = await parhelion("events", "show", event, "-o", "json", env=product.env)
+        state = str(json.loads(shown)["state"])
+        return "" if state == "received" else state
+
+    return str(await until(closed))
+
+
+async def test_a_churn_of_our_own_does_not_start_a_second_one_and_a_persons_does(tmp_path: Path) -> None:
+    policy = tmp_path / "parhelion.toml"
+    policy.write_text(INACTIVE_MEANS_CHURNED)
+    async with look_alike() as halo:
+        product = Parhelion(tmp_path / "data", halo.url)
+        product.env |= {"PARHELION_CONFIG": str(policy), "PARHELION_WEBHOOK_SECRET_HALOPSA": SECRET}
+        up = await product.up()
+        for name in ("deal-won", "client-churned"):
+            event = json.loads(files("worker.demo").joinpath(f"{name}.json").read_text())
+            await product.send(event, name)
+        await product.ended(2)
+        (acme,) = [one for one in (await halo.state())["Client"] if one["name"] == "Acme Corporation"]
+        assert acme["inactive"]
+
+        assert await halopsa_tells(product, acme["id"], 1, agent_id=API_AGENT) == "ignored"
+        assert await halopsa_tells(product, acme["id"], 2) == "ignored"
+        assert len(await product.runs()) == 2
+
+        await halo.plant("Client", {"id": 77, "name": "Northwind", "inactive": True, "toplevel_id": 2})
+        await halo.plant("Tickets", {"summary": "VPN", "client_id": 77, "tickettype_id": 1})
+        assert await halopsa_tells(product, 77, 3, agent_id=3) == "routed"
+        assert {run["client"] for run in await product.runs()} == {"Acme Corporation", "Northwind"}
+        await up.interrupt()
+
+
+async def test_the_sample_of_every_source_is_taken_in_and_ends(tmp_path: Path) -> None:
+    secrets = {f"PARHELION_WEBHOOK_SECRET_{source.upper()}": SECRET for source in (*CONNECTION, "zoho", "halopsa")}
+    async with look_alike() as halo:
+        product = Parhelion(tmp_path, halo.url)
+        product.env |= secrets | {
+            name: text for system in CONNECTION for name, text in connection(system, halo).items()
+        }
+        up = await product.up()
+
+        sent = [await parhelion("events", "send", source, env=product.env) for source in SAMPLED]
+        assert [(code, err) for code, _, err in sent] == [(0, "")] * len(SAMPLED), sent
+
+        async def all_ended() -> dict[str, str]:
+            _, listed, _ = await parhelion("events", "list", "-o", "json", env=product.env)
+            states = {event["source"]: event["state"] for event in json.loads(listed)}
+            return {} if "received" in states.values() else states
+
+        assert await until(all_ended) == SAMPLED
+        await up.interrupt()
+
+
+async def test_a_won_deal_without_a_client_is_a_finding(tmp_path: Path) -> None:
+    async with look_alike() as halo:
+        msp = Msp("hubspot", halo, tmp_path)
+        await msp.plant()
+        await msp.win_now()
+
+        _, out, err = await parhelion("data-quality", "-o", "json", env=msp.parhelion.env)
+
+        assert "won-deal-without-client" in {finding["kind"] for finding in json.loads(out)}, err
