@@ -289,8 +289,8 @@ async def close_refused(halo: Halo, refused: Sequence[OpenTicket], closing: Clos
         named = [f"Ticket {ticket_id}: {refusal}" for ticket_id, refusal in left.items()]
         more = f" And {len(named) - MAX_NAMED} more." if len(named) > MAX_NAMED else ""
         raise NeedsOperator(
-            f"HaloPSA lets {len(left)} of the tickets not be closed; everything else is done. "
-            f"{' '.join(named[:MAX_NAMED])}{more}",
+            f"HaloPSA lets {len(left)} of the tickets not be closed. What comes last waits for them: the reading back, "
+            f"the report, and with inactive-last the client itself. {' '.join(named[:MAX_NAMED])}{more}",
             mend="mend in HaloPSA what it says, or close them there; then retry the run.",
         )
     return Ensured(id=closing.client_id)
