@@ -25,7 +25,7 @@ from workflows.report import file_report
 from workflows.restore import Change, keep_changes
 from workflows.rmm import notify
 from workflows.snapshot import Snapshot, take_snapshot
-from workflows.verify_churn import verify_churn
+from workflows.verify_churn import verify_churn, verify_inactive
 from workflows.which_leaves import settle_leaving
 
 
@@ -127,13 +127,15 @@ async def _wind_down(run: Run, msp: Msp, event: Event, leaving: Departure, snaps
     await _hand_over(attempts, msp, leaving, snapshot, changes)
     opened = await _open_tickets(attempts, msp, event, leaving, snapshot)
     told_rmm = await notify(attempts, msp.rmm, leaving, snapshot) if policy.rmm == "webhook" else False
-    if policy.order == "inactive-last":
-        await run.step("inactive", deactivate, halo, client.id)
     attempts.name_refusals()
     tickets = await close_the_refused(run, halo, tickets, closing)
-    outcome = Outcome(leaving, snapshot, changes, tickets, opened, told_rmm, attempts.skipped)
+    outcome = Outcome(leaving, snapshot, changes, tickets, opened, told_rmm, attempts.skipped, policy.order)
     await run.step("verify", verify_churn, halo, outcome, policy)
     await _report(run, msp, event, outcome)
+    if policy.order == "inactive-last":
+        # An inactive client may not even take a note.
+        await run.step("inactive", deactivate, halo, client.id)
+        await run.step("verify-inactive", verify_inactive, halo, client.id)
     return Churned(
         client_id=client.id,
         last_service_day=leaving.last_day,

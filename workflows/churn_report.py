@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from workflows.churn_changes import of
 from workflows.close_tickets import Closed
@@ -22,6 +22,7 @@ STEPS: Final[Mapping[What, str]] = {
 }
 """The step that makes a change."""
 BY_OPERATOR: Final = "left out by an operator"
+AFTER_THIS: Final = "last of all, when this report is written"
 NEVER_BEGINS: Final = "it was to begin after the last service day"
 
 
@@ -37,6 +38,7 @@ class Outcome:
         opened: what for → the ticket under the MSP's own client.
         told_rmm: whether the RMM's webhook was told.
         skipped: steps that an operator left out.
+        order: when the client becomes inactive.
     """
 
     leaving: Departure
@@ -46,6 +48,7 @@ class Outcome:
     opened: Mapping[str, int]
     told_rmm: bool
     skipped: Collection[str]
+    order: Literal["inactive-first", "inactive-last"]
 
     def lines(self) -> list[Line]:
         """Say what was done, in order, and what was left."""
@@ -85,6 +88,8 @@ class Outcome:
             return Line(what=change.what, done="skipped", ids=change.ids, why=BY_OPERATOR)
         done: Done = "ended" if change.what in ("contract", "recurring invoice") else "changed"
         why = NEVER_BEGINS if change.what == "contract" and "active" in change.fields else ""
+        if change.what == "client" and self.order == "inactive-last":
+            why = AFTER_THIS
         return Line(what=change.what, done=done, ids=change.ids, why=why, changes=dict(change.fields))
 
 

@@ -1,6 +1,6 @@
 """Reading back that a client is wound down."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from worker.errors import NeedsOperator
 from workflows.churn_changes import of
@@ -19,17 +19,36 @@ async def verify_churn(halo: Halo, outcome: Outcome, policy: ChurnClient) -> Ski
         NeedsOperator: names what is.
     """
     client_id = outcome.leaving.client.id
-    inactive = (await halo.clients.get(client_id)).inactive
-    left = [] if inactive else [f"client {client_id} is active"]
+    left = await _active(halo, client_id) if policy.order == "inactive-first" else []
     left += [f"ticket {one} is open" for one in await _open(halo, outcome)]
     left += [f"contract {one} runs on" for one in await _running(halo, outcome, policy)]
     left += [f"asset {one} is as it was" for one in await _unchanged_assets(halo, outcome)]
     if left:
-        raise NeedsOperator(
-            f"After the churn HaloPSA still shows: {', '.join(left)}.",
-            mend="close or end these in HaloPSA, then retry the run.",
-        )
+        raise _still(left)
     return Ensured(id=client_id)
+
+
+async def verify_inactive(halo: Halo, client_id: int) -> Skippable:
+    """Read back that the client is inactive.
+
+    Raises:
+        NeedsOperator: it is not.
+    """
+    if left := await _active(halo, client_id):
+        raise _still(left)
+    return Ensured(id=client_id)
+
+
+def _still(left: Sequence[str]) -> NeedsOperator:
+    return NeedsOperator(
+        f"After the churn HaloPSA still shows: {', '.join(left)}.",
+        mend="close or end these in HaloPSA, then retry the run.",
+    )
+
+
+async def _active(halo: Halo, client_id: int) -> list[str]:
+    inactive = (await halo.clients.get(client_id)).inactive
+    return [] if inactive else [f"client {client_id} is active"]
 
 
 async def _open(halo: Halo, outcome: Outcome) -> Iterable[int]:

@@ -162,8 +162,10 @@ async def test_a_refused_ticket_is_named_holds_up_nothing_and_is_closed_after_me
     # A child at another client keeps the parent open.
     tenant.change("Tickets", hidden, parent_id=parent["id"])
 
-    with pytest.raises(NeedsOperator, match=rf"Ticket {parent['id']}: .*Please close all child Tickets"):
+    with pytest.raises(NeedsOperator, match=rf"Ticket {parent['id']}: .*Please close all child Tickets") as refused:
         await tenant.finish(event("client.churned", LEAVES), notebook)
+    assert "What comes last waits for them: the reading back, the report" in str(refused.value)
+    assert not any(note["note"].startswith("Wound down") for note in tenant.rows("CRMNote", client_id=client_id))
     open_ones = [ticket["id"] for ticket in tenant.rows("Tickets", client_id=client_id, hasbeenclosed=False)]
     assert open_ones == [parent["id"]]
     assert tenant.rows("ClientContract", client_id=client_id)[0]["end_date"] == "2026-12-31T00:00:00"
@@ -199,7 +201,28 @@ async def test_inactive_last_sets_the_client_inactive_after_everything_else(tena
     writes = [call for call in tenant.wire.calls[before:] if call.startswith("POST")]
     # Backwards and each once, since on a bad day some are sent again.
     last_ones = list(dict.fromkeys(reversed(writes)))[:3]
-    assert last_ones == ["POST /api/CRMNote", "POST /api/Client", "POST /api/ClientContract"]
+    assert last_ones == ["POST /api/Client", "POST /api/CRMNote", "POST /api/ClientContract"]
+
+
+async def test_inactive_last_is_for_a_halopsa_whose_inactive_clients_take_no_writes(
+    tenant: Tenant, client_id: int
+) -> None:
+    tenant.sandbox.faults.refuse_inactive_writes = True
+    tenant.policy = Policy(churn_client=ChurnClient(order="inactive-last"))
+    await tenant.finish(event("client.churned", LEAVES))
+
+    assert tenant.rows("Client", id=client_id)[0]["inactive"]
+    report = tenant.rows("CRMNote", client_id=client_id)[-1]["note"]
+    assert f"client {client_id}: changed: last of all, when this report is written: inactive: False → True" in report
+
+
+@pytest.mark.usefixtures("client_id")
+async def test_inactive_last_is_read_back_too(tenant: Tenant) -> None:
+    tenant.sandbox.faults.drop_fields = frozenset({"Client.inactive"})
+    tenant.policy = Policy(churn_client=ChurnClient(order="inactive-last"))
+
+    with pytest.raises(NeedsOperator, match="is active"):
+        await tenant.finish(event("client.churned", LEAVES))
 
 
 @pytest.mark.usefixtures("client_id")
