@@ -17,7 +17,7 @@ from webhooks.samples import sample
 from webhooks.sending import basic
 from worker.assemble import open_store
 from workflows.sandbox.crm.crms import TOKEN
-from workflows.sandbox.halopsa.reference import API_AGENT
+from workflows.sandbox.halopsa.reference import API_AGENT, WON_STATUS
 
 SECRET = "secret-of-the-sender"
 CONNECTION = {
@@ -113,11 +113,17 @@ class Msp:
             return bool(await store.scripts.read("HEXISTS", "ph:backfilled", self.system))
 
     async def backfill(self, *args: str) -> tuple[int, list[dict[str, Any]]]:
-        since = (datetime.now(UTC) - timedelta(days=1)).isoformat()
-        command = ("events", "backfill", self.system, "--since", since, "-o", "json", *args)
-        code, out, err = await parhelion(*command, env=self.parhelion.env)
-        assert out, err
-        return code, json.loads(out)[0]["missed"]
+        return await backfill(self.parhelion, self.system, *args)
+
+
+async def backfill(product: Parhelion, source: str, *args: str) -> tuple[int, list[dict[str, Any]]]:
+    """Ask a source for what was missed since yesterday; returns the exit code and what it was."""
+    since = (datetime.now(UTC) - timedelta(days=1)).isoformat()
+    code, out, err = await parhelion(
+        "events", "backfill", source, "--since", since, "-o", "json", *args, env=product.env
+    )
+    assert out, err
+    return code, json.loads(out)[0]["missed"]
 
 
 async def post(delivery: Delivery) -> httpx.Response:
@@ -255,6 +261,7 @@ async def test_a_churn_of_our_own_does_not_start_a_second_one_and_a_persons_does
 
         assert await halopsa_tells(product, acme["id"], 1, agent_id=API_AGENT) == "ignored"
         assert await halopsa_tells(product, acme["id"], 2) == "ignored"
+        assert await backfill(product, "halopsa") == (0, [])
         assert len(await product.runs()) == 2
 
         await halo.plant("Client", {"id": 77, "name": "Northwind", "inactive": True, "toplevel_id": 2})
@@ -294,3 +301,20 @@ async def test_a_won_deal_without_a_client_is_a_finding(tmp_path: Path) -> None:
         _, out, err = await parhelion("data-quality", "-o", "json", env=msp.parhelion.env)
 
         assert "won-deal-without-client" in {finding["kind"] for finding in json.loads(out)}, err
+
+
+async def test_an_opportunity_whose_message_halopsa_did_not_get_through_is_found(tmp_path: Path) -> None:
+    won = {"summary": "Northwind", "status_id": WON_STATUS, "oppcompanyname": "Northwind", "oppcontactname": "Ann Lee"}
+    async with look_alike() as halo:
+        product = Parhelion(tmp_path, halo.url)
+        product.env["PARHELION_WEBHOOK_SECRET_HALOPSA"] = SECRET
+        up = await product.up()
+        await halo.plant("Opportunities", won | {"oppemailaddress": "ann@northwind.example"})
+
+        code, missed = await backfill(product, "halopsa")
+
+        assert (code, [(one["type"], one["client"]) for one in missed]) == (0, [("deal.won", "Northwind")])
+        (run,) = await product.ended(1)
+        assert (run["workflow"], run["state"]) == ("onboard_client", "succeeded")
+        assert await backfill(product, "halopsa") == (0, [])
+        await up.interrupt()
