@@ -145,7 +145,8 @@ async def _enter(work: Onboarding, wanted: Wanted) -> None:
     run, halo, client, lack = work.run, work.msp.halo, work.client, Lack()
     if not client.created:
         await remark_all(run, "client", client)
-        work.ledger.before = await run.step("before", look_around, halo, client)
+        main = wanted.main_site.name if wanted.main_site and work.kind == "new" else ""
+        work.ledger.before = await run.step("before", look_around, halo, client, main)
         lack = await run.step("client-lacks", find_lack, halo, client, wanted, whole=work.kind == "new")
     if not client.keyed:
         await run.step("key", ensure_key, halo, client, wanted.client.id)
@@ -171,7 +172,8 @@ async def _settle_in(work: Onboarding) -> None:
 async def _find_sites(work: Onboarding) -> None:
     """Find the main site, and ensure the sites at which the assets of a further deal stand."""
     run, halo, client, deal = work.run, work.msp.halo, work.client, work.deal
-    main_site = await run.step("main-site", ensure_main_site, halo, client, None, None)
+    held = work.ledger.before.main_site
+    main_site = await run.step("main-site", ensure_main_site, halo, client, None, None, held)
     work.made.sites.append(main_site)
     wanted = {asset.site for asset in deal.assets if asset.site}
     for site in deal.sites:

@@ -2,14 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from workflows.canonical import Contact, Site, normalised_name
 from workflows.ensure import ClientRef, Ensured, Lack, Skippable
 from workflows.ensure.standing import Standing
 from workflows.report import Done, Line
-
-ADDRESS: Final = frozenset({"name", "phone", "line1", "line2", "city", "region", "postcode", "country"})
 
 
 @dataclass(slots=True)
@@ -37,10 +35,8 @@ class Ledger:
 
     def add_main_site(self, site: Site | None, ensured: Ensured) -> None:
         """Enter the main site."""
-        held = self.before.main_site
-        given = site.model_dump(include=set(ADDRESS & held.keys()), exclude_none=True) if site else {}
-        changes = {name: (held[name], value) for name, value in given.items() if held[name] != value}
-        self._add("site", ensured, site.name if site else "main", made=self.client.created, changes=changes)
+        name = site.name if site else "main"
+        self._add("site", ensured, name, made=not self.before.main_site, changes=ensured.changes)
 
     def add_site(self, site: Site, ensured: Skippable) -> None:
         """Enter a further site."""

@@ -13,6 +13,7 @@ from workflows.msp import Msp
 from workflows.onboard_client import Onboarded, onboard_client
 from workflows.policy import Policy
 from workflows.sandbox import Faults
+from workflows.sandbox.halopsa.dialects import DialectName
 
 Fields = dict[str, Any]
 
@@ -37,8 +38,8 @@ async def onboarded(tenant: Tenant, deal: Fields) -> Any:
 
 
 async def further(tenant: Tenant, data: Fields, **answers: Any) -> Any:
-    notebook = Notebook(answers={step.replace("_", "-"): answer for step, answer in answers.items()})
-    return await tenant.finish(event("deal.won", data), notebook)
+    given = {step.replace("_", "-"): answer for step, answer in answers.items()}
+    return await tenant.finish(event("deal.won", data), Notebook(run=f"r-{data['deal']['id']}", answers=given))
 
 
 def contracts(tenant: Tenant) -> dict[str, Fields]:
@@ -510,7 +511,7 @@ async def test_the_report_says_what_was_done(tenant: Tenant, deal: Fields) -> No
     assert "Note: contact left out: Invalid email format" in made
     assert f"- client {first.client_id} (Acme Corporation): found" in again
     assert f"- contact {first.contact_ids[0]} (John Smith): changed: inactive: True → False" in again
-    assert "phone: 555-123-4567 → 555-000" in again
+    assert "Note: main site differs: phone 555-123-4567 here, 555-000 there; left" in again
 
 
 async def test_a_contact_that_halopsa_refuses_holds_up_nothing_unless_it_is_the_primary_one(deal: Fields) -> None:
@@ -551,7 +552,60 @@ async def test_nothing_is_written_to_a_main_site_that_is_as_it_should_be(tenant:
     before = len(tenant.wire.calls)
     await further(tenant, deal)
 
-    assert [call for call in tenant.wire.calls[before:] if call.startswith("POST")] == ["POST /api/CRMNote"]
+    assert {call for call in tenant.wire.calls[before:] if call.startswith("POST")} == {"POST /api/CRMNote"}
+
+
+def with_main_site(tenant: Tenant, **address: str) -> int:
+    """Plant a known client whose main site has only what is given."""
+    client_id = tenant.sandbox.plant("Client", tenant.keyed(key="C-77", name="Acme Corporation"))
+    if tenant.dialect == "guide":
+        site = {"client_id": client_id, "name": "Head office", "main_site": True, "phonenumber": "+44 20 1", **address}
+        return tenant.sandbox.plant("Site", site)
+    site_id: int = tenant.rows("Client", id=client_id)[0]["main_site_id"]
+    lines = {"line1": "", "line2": "", "line3": "", "line4": "", "postcode": ""} | address
+    tenant.change("Site", site_id, name="Head office", phonenumber="+44 20 1", delivery_address=lines)
+    return site_id
+
+
+def address_of(tenant: Tenant, site_id: int) -> Fields:
+    (site,) = tenant.rows("Site", id=site_id)
+    address: Fields = site if tenant.dialect == "guide" else site["delivery_address"]
+    return {**address, "name": site["name"], "phone": site["phonenumber"]}
+
+
+async def test_a_known_main_site_gets_only_what_it_lacks(tenant: Tenant, deal: Fields) -> None:
+    site_id = with_main_site(tenant, line1="123 main street")
+    deal["deal"]["kind"] = "new"
+    result = await tenant.finish(event("deal.won", deal), Notebook())
+
+    site = address_of(tenant, site_id)
+    assert (site["name"], site["phone"], site["line1"]) == ("Head office", "+44 20 1", "123 main street")
+    assert (site["line2"], site["postcode"]) == ("Suite 500", "62701")
+    assert "main site differs: name Head office here, Acme HQ there" in result.remarks[0]
+    assert "phone +44 20 1 here, 555-123-4567 there; left" in result.remarks[0]
+    (note,) = tenant.rows("CRMNote")
+    assert "line2: nothing → Suite 500" in note["note"]
+    assert f"- site {site_id} (Acme HQ): changed" in note["note"]
+
+
+async def test_two_addresses_are_not_mixed(tenant: Tenant, deal: Fields) -> None:
+    site_id = with_main_site(tenant, line1="1 Oak Road")
+    before = address_of(tenant, site_id)
+    deal["deal"]["kind"] = "new"
+    result = await tenant.finish(event("deal.won", deal), Notebook())
+
+    assert address_of(tenant, site_id) == before
+    assert "line1 1 Oak Road here, 123 Main Street there" in result.remarks[0]
+
+
+async def test_what_a_main_site_lacked_is_reported_where_an_answer_was_lost(dialect: DialectName, deal: Fields) -> None:
+    tenant = Tenant(dialect=dialect)
+    with_main_site(tenant)
+    tenant.wire.lose_every_write = True
+    deal["deal"]["kind"] = "new"
+    await tenant.finish(event("deal.won", deal), Notebook())
+
+    assert "line1: nothing → 123 Main Street" in tenant.rows("CRMNote")[0]["note"]
 
 
 async def test_the_crm_is_told_if_the_policy_says_so(deal: Fields) -> None:

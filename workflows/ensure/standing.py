@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from workflows.canonical import normalised_name
 from workflows.ensure.contact import contact_key
 from workflows.ensure.ensured import ClientRef
+from workflows.ensure.site import main_site_id, site_fields
 from workflows.halopsa import Halo
 
 
@@ -28,19 +29,20 @@ class Standing(BaseModel):
     main_site: dict[str, Any] = Field(default_factory=dict)
 
 
-async def look_around(halo: Halo, client: ClientRef) -> Standing:
-    """Look at the sites and contacts of a known client."""
+async def look_around(halo: Halo, client: ClientRef, main_site: str) -> Standing:
+    """Look at the sites and contacts of a known client.
+
+    Args:
+        halo: HaloPSA.
+        client: the client.
+        main_site: how the event calls its main site; may be empty.
+    """
     sites = await halo.sites.find(client_id=client.id)
-    main = next((row for row in sites if row.id == client.main_site_id and row.in_use), None)
+    main = main_site_id(sites, client.main_site_id, main_site)
     contacts = sorted(await halo.contacts.find(client_id=client.id), key=lambda row: not row.inactive)
     return Standing(
         contacts={contact_key(row): row.inactive for row in contacts},
         sites=[normalised_name(row.name) for row in sites if row.in_use],
         closed_sites=[normalised_name(row.name) for row in sites if not row.in_use],
-        main_site=await _fields_of(halo, main.id) if main else {},
+        main_site=await site_fields(halo, main) if main else {},
     )
-
-
-async def _fields_of(halo: Halo, site_id: int) -> dict[str, Any]:
-    fields = (await halo.sites.get(site_id)).model_dump(mode="json")
-    return {name: value for name, value in fields.items() if name == "id" or halo.sites.has(name)}
