@@ -9,9 +9,13 @@ import pytest
 
 from tests.memory_run import Notebook
 from tests.tenant import DAYS, Tenant, Wire, event, fixed_clock
+from worker.budget import WaitingGuard
 from worker.errors import NeedsOperator
 from workflows.canonical import InvalidEvent
+from workflows.doctor import Examination, Patient, examine_tenant
 from workflows.ensure import term_end
+from workflows.halopsa import HaloConnection
+from workflows.policy import Policy
 from workflows.sandbox import Faults, Sandbox
 from workflows.sandbox.halopsa.dialects import DialectName
 
@@ -135,6 +139,42 @@ async def test_a_clean_onboarding_costs_eight_requests_and_its_note(deal: dict[s
         "POST /api/ClientContract",
         "POST /api/CRMNote",
     ]
+
+
+async def test_the_doctor_reads_each_list_that_an_onboarding_asks_for(
+    dialect: DialectName, deal: dict[str, Any]
+) -> None:
+    tenant = Tenant(dialect=dialect)
+    tenant.sandbox.plant("Client", {"name": "Elsewhere", "default_currency_code": 1})
+    tenant.policy = Policy.model_validate(
+        {
+            "clients": {"relationships": {"customer": "Partner"}},
+            "deals": {"new": {"sla": "Premium", "kickoff": {"ticket_type": 1, "team": "Projects", "summary": "Start"}}},
+        }
+    )
+    deal["client"]["currency"] = "GBP"
+    deal["assets"] = [{"tag": "LT-0042", "type": "laptop"}]
+    await tenant.finish(event("deal.won", deal))
+    asked = lists_read(tenant)
+    tenant.wire.requests.clear()
+    tenant.restart()
+
+    def connect(_scope: str, _transport: httpx.AsyncBaseTransport) -> HaloConnection:
+        return tenant.connection
+
+    patient = Patient(connect, tenant.wire, WaitingGuard(None, bulk=False), "all", tenant.policy)
+    await examine_tenant(patient, Examination(lambda _: None))
+
+    assert len(asked) > 5
+    assert asked <= lists_read(tenant)
+
+
+def lists_read(tenant: Tenant) -> set[str]:
+    """The lists that were asked for: of a lookup with its number."""
+    reads = [request.url for request in tenant.wire.requests if request.method == "GET"]
+    return {
+        f"{url.path} {url.params.get('lookupid', '')}" for url in reads if not url.path.rpartition("/")[2].isdecimal()
+    }
 
 
 async def test_a_bare_event_is_enough(tenant: Tenant) -> None:

@@ -16,6 +16,7 @@ from workflows.doctor.rights import (
     READ_TICKETS,
 )
 from workflows.halopsa.client import COUNTRIES
+from workflows.resolve import LOOKUPS, references
 
 
 async def clients(patient: Patient) -> Verdict:
@@ -102,6 +103,39 @@ async def countries(patient: Patient) -> Verdict:
     return _listed(await patient.halo.lookup(COUNTRIES), "countries")
 
 
+async def customer_types(patient: Patient) -> Verdict:
+    """Read the customer types, where HaloPSA's clients have one."""
+    if not patient.halo.clients.has("type_id"):
+        return Verdict("skipped", "clients have no customer type in this dialect")
+    return _listed(await patient.halo.lookup(LOOKUPS["customer type"]), "customer types")
+
+
+async def customer_relationships(patient: Patient) -> Verdict:
+    """Read the customer relationships, where the policy knows some."""
+    if not (patient.policy.clients.relationships and patient.halo.clients.has("relationships")):
+        return Verdict("skipped", "the policy names no relationships under [clients]")
+    return _listed(await patient.halo.lookup(LOOKUPS["customer relationship"]), "customer relationships")
+
+
+async def currencies(patient: Patient) -> Verdict:
+    """Read the currencies, where clients have currencies of their own."""
+    if not any(client.currency_id for client in patient.clients):
+        return Verdict("skipped", "no client has a currency of its own")
+    return _listed(await patient.halo.currencies.find(), "currencies")
+
+
+async def slas(patient: Patient) -> Verdict:
+    """Read the SLAs."""
+    return _listed(await patient.halo.slas.find(), "SLAs")
+
+
+async def teams(patient: Patient) -> Verdict:
+    """Read the teams, where the policy names one."""
+    if not any(one.list == "team" for one in references(patient.policy)):
+        return Verdict("skipped", "the policy names no team")
+    return _listed(await patient.halo.teams.find(), "teams")
+
+
 async def asset_types(patient: Patient) -> Verdict:
     """Read the asset types."""
     return _listed(await patient.halo.asset_types.find(), "asset types")
@@ -143,13 +177,25 @@ SAMPLE: Final = ("token", "clients")
 
 READ_CHECKS: Final[Sequence[Check[Patient]]] = (
     Check("clients", clients, ("onboard_client: client", "churn_client: client"), READ_CUSTOMERS),
-    Check("client", client, ("onboard_client: client", "churn_client: inactive, verify"), READ_CUSTOMERS, SAMPLE),
-    Check("sites", sites, ("onboard_client: main-site, site",), READ_CUSTOMERS, SAMPLE),
-    Check("contacts", contacts, ("onboard_client: contact, verify", "churn_client: snapshot"), READ_CUSTOMERS, SAMPLE),
+    Check(
+        "client",
+        client,
+        ("onboard_client: client, key, verify", "churn_client: inactive, verify"),
+        READ_CUSTOMERS,
+        SAMPLE,
+    ),
+    Check("sites", sites, ("onboard_client: before, main-site, site, verify",), READ_CUSTOMERS, SAMPLE),
+    Check(
+        "contacts",
+        contacts,
+        ("onboard_client: before, contact, verify", "churn_client: snapshot"),
+        READ_CUSTOMERS,
+        SAMPLE,
+    ),
     Check(
         "contracts",
         contracts,
-        ("onboard_client: contract, verify", "churn_client: snapshot, contract, verify"),
+        ("onboard_client: previous-contracts, contract, verify", "churn_client: snapshot, contract, verify"),
         READ_CONTRACTS,
         SAMPLE,
     ),
@@ -163,7 +209,7 @@ READ_CHECKS: Final[Sequence[Check[Patient]]] = (
     ),
     Check("tickets", tickets, ("churn_client: snapshot, open-tickets, verify",), READ_TICKETS, SAMPLE),
     Check("actions", actions, ("churn_client: ticket",), READ_TICKETS, (*SAMPLE, "tickets")),
-    Check("assets", assets, ("onboard_client: asset", "churn_client: snapshot"), READ_ASSETS, SAMPLE),
+    Check("assets", assets, ("onboard_client: asset, verify", "churn_client: snapshot"), READ_ASSETS, SAMPLE),
     Check("asset-types", asset_types, ("onboard_client: asset",), READ_LISTS, optional=True),
     Check("recurring-invoices", recurring_invoices, ("churn_client: snapshot, final-billing",), READ_INVOICES, SAMPLE),
     Check(
@@ -178,6 +224,30 @@ READ_CHECKS: Final[Sequence[Check[Patient]]] = (
     Check("outcomes", outcomes, ("churn_client: reasons, ticket",), READ_LISTS, optional=True),
     Check("customer-groups", customer_groups, ("onboard_client: client",), READ_LISTS, optional=True),
     Check("agents", agents, ("onboard_client: client (account manager)",), READ_LISTS, optional=True),
+    Check(
+        "customer-types",
+        customer_types,
+        ("onboard_client: client, client-lacks", "update_client: changes"),
+        READ_LISTS,
+        optional=True,
+    ),
+    Check(
+        "customer-relationships",
+        customer_relationships,
+        ("onboard_client: client, client-lacks",),
+        READ_LISTS,
+        optional=True,
+    ),
+    Check(
+        "currencies",
+        currencies,
+        ("onboard_client: client", "update_client: changes"),
+        READ_LISTS,
+        SAMPLE,
+        optional=True,
+    ),
+    Check("slas", slas, ("onboard_client: contract",), READ_LISTS, optional=True),
+    Check("teams", teams, ("onboard_client: kick-off", "churn_client: hand-over"), READ_LISTS),
     Check("countries", countries, ("onboard_client: main-site, site (country)",), READ_LISTS, optional=True),
     Check("opportunities", opportunities, ("events from HaloPSA",), READ_OPPORTUNITIES, SAMPLE, optional=True),
     Check("leftovers", leftovers, needs=SAMPLE),
