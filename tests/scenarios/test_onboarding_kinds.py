@@ -560,7 +560,8 @@ def with_main_site(tenant: Tenant, **address: str) -> int:
     client_id = tenant.sandbox.plant("Client", tenant.keyed(key="C-77", name="Acme Corporation"))
     if tenant.dialect == "guide":
         site = {"client_id": client_id, "name": "Head office", "main_site": True, "phonenumber": "+44 20 1", **address}
-        return tenant.sandbox.plant("Site", site)
+        planted: int = tenant.sandbox.plant("Site", site)
+        return planted
     site_id: int = tenant.rows("Client", id=client_id)[0]["main_site_id"]
     lines = {"line1": "", "line2": "", "line3": "", "line4": "", "postcode": ""} | address
     tenant.change("Site", site_id, name="Head office", phonenumber="+44 20 1", delivery_address=lines)
