@@ -26,7 +26,7 @@ run: setup ## the demo: a deal won, a client churned, in a sandbox (Ctrl-C ends 
 	@$(BIN)/parhelion demo
 
 test: setup-dev ## all tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses 3 --dist worksteal
 
 chaos: setup-dev ## the tests under fire at length, then a storm for what is left of CHAOS_SECONDS (600), with CHAOS_SEED
 	@started=$$(date +%s); \
