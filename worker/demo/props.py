@@ -42,7 +42,7 @@ class Props:
 
 def kept_props(data_dir: Path) -> Props:
     """Give the props of a data directory; made at its first demo, so that a second one repeats it."""
-    path = data_dir / "demo.json"
+    path = data_dir / "demo-props.json"
     if not path.exists():
         path.touch(mode=0o600)
         made = {

@@ -49,7 +49,7 @@ async def opened_types(patient: Patient) -> list[int]:
 TICKET_TYPES: Final = Check(
     "ticket-types",
     ticket_types,
-    ("churn_client: tickets, ticket",),
+    ("churn_client: tickets, ticket", "onboard_client: kick-off"),
     READ_LISTS,
     ("token", "closed-status"),
     optional=True,
