@@ -120,7 +120,7 @@ def test_a_ticket_type_tells_what_it_asks_of_its_tickets() -> None:
 
 
 RECORDED = Path(__file__).parents[3] / "shared/data/halopsa"
-TEMPLATES = {
+TEMPLATES: dict[str, Entity[Any]] = {
     "Client": V2.clients,
     "Site": V2.sites,
     "User": V2.contacts,
@@ -141,7 +141,7 @@ TEMPLATES = {
 @pytest.mark.skipif(not RECORDED.exists(), reason="the recorded data is not here")
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_halopsas_own_templates_are_read_to_the_last_field(name: str) -> None:
-    entity: Entity[Any] = TEMPLATES[name]
+    entity = TEMPLATES[name]
     (row, *_) = rows_of(json.loads((RECORDED / "templates" / f"{name}.json").read_text()), "")
 
     assert entity.read(row).id == 0
