@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 
 DOCUMENT = Path(__file__).parents[2] / "shared/data/halopsa-openapi.json"
-# Query names of newer editions of the document.
-NEWER = {"returnall": "bool", "include_custom_fields": "string"}
+# A query name of newer editions of the document, sent only where the policy keeps the key in a custom field.
+NEWER = {"include_custom_fields": "string"}
 
 QUERY_TYPES = {"int": str.isdecimal, "bool": {"true", "false"}.__contains__, "string": bool}
 BODY_TYPES: dict[str, type | tuple[type, ...]] = {

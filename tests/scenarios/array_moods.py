@@ -46,5 +46,5 @@ class Moody(httpx.AsyncBaseTransport):
 
     async def _alone(self, request: httpx.Request, record: Any) -> httpx.Response:
         headers = {"Authorization": request.headers["Authorization"], "Content-Type": "application/json"}
-        url = request.url.copy_remove_param("returnall")
-        return await self._inner.handle_async_request(httpx.Request("POST", url, headers=headers, json=[record]))
+        alone = httpx.Request("POST", request.url, headers=headers, json=[record])
+        return await self._inner.handle_async_request(alone)

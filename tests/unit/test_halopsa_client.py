@@ -300,7 +300,7 @@ async def test_an_array_of_changes_is_believed_only_for_the_records_that_come_ba
     assert await bench.step(close_three) == shown
     (request,) = bench.requests
     assert json.loads(request.content) == [{"id": number, "status_id": 9} for number in (1, 2, 3)]
-    assert request.url.params["returnall"] == "true"
+    assert not request.url.params
     assert request.extensions["timeout"]["read"] == 60
 
 

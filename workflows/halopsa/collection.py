@@ -152,15 +152,9 @@ class Collection(Generic[R]):
         return await send(self._http, "POST", self._entity.path, json=body)
 
     async def _post_many(self, bodies: Sequence[Mapping[str, Any]]) -> list[R]:
-        # Without returnall HaloPSA answers an array with its last record only.
-        answer = await send(
-            self._http,
-            "POST",
-            self._entity.path,
-            params={"returnall": "true"},
-            json=bodies,
-            timeout=BULK_CALL_BUDGET_S,
-        )
+        # HaloPSA answers an array with its last record only. Newer ones show all of them for `returnall`, which its
+        # documented API does not know.
+        answer = await send(self._http, "POST", self._entity.path, json=bodies, timeout=BULK_CALL_BUDGET_S)
         rows = (self._read(row) for row in rows_of(answer, self._entity.list_key))
         return [record for record in rows if record is not None]
 

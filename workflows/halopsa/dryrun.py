@@ -111,7 +111,7 @@ class DryRunTransport(httpx.AsyncBaseTransport):
         self._note(PlannedWrite(request.method, path, body))
         sent = body if isinstance(body, list) else [body]
         kept = [self._keep(path, row) for row in sent if isinstance(row, dict)]
-        return kept if request.url.params.get("returnall") == "true" else kept[-1] if kept else {}
+        return kept[-1] if kept else {}  # of an array HaloPSA shows the last record only
 
     def _keep(self, path: str, row: Row) -> Row:
         if (record_id := _whole(row.get("id"))) != 0:
