@@ -6,6 +6,7 @@ onboard and how many at once; answers each round with the onboardings per second
 
 import asyncio
 import json
+import re
 import sys
 import time
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import httpx
 
 CLIENT = "/api/Client"
+CLIENT_ID = re.compile(r'"client_id": ?(\d+)')
 
 
 class Replay:
@@ -27,8 +29,8 @@ class Replay:
         self._http = http
         self._requests = requests
         self._name = name
-        target = next(target for _, target, _ in requests if "client_id=" in target)
-        self._client = target.partition("client_id=")[2].partition("&")[0]
+        named = filter(None, (CLIENT_ID.search(body) for _, _, body in requests))
+        self._client = next(named)[1]
 
     async def measure(self, numbers: list[int], at_once: int) -> float:
         waiting = iter(numbers)
