@@ -32,6 +32,20 @@ class LastOfArray(httpx.AsyncBaseTransport):
         return await self._inner.handle_async_request(request)
 
 
+class WholeChanges(httpx.AsyncBaseTransport):
+    """A HaloPSA that finds no ticket to change whose type and client are not sent along."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
+        self._inner = inner
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "POST" and request.url.path == "/api/Tickets":
+            changed = [row for row in json.loads(request.content) if "id" in row]
+            if not all({"tickettype_id", "client_id"} <= row.keys() for row in changed):
+                return httpx.Response(400, json="Record not found")
+        return await self._inner.handle_async_request(request)
+
+
 class Doctor:
     """Examines a tenant."""
 
@@ -350,3 +364,11 @@ async def test_unpleasant_ways_of_halopsa_are_no_failures(doctor: Doctor, seed: 
 
     assert failing(findings) == set()
     assert findings["write-test-put-away"].state == "ok"
+
+
+async def test_arrays_are_tried_with_all_that_halopsa_wants_to_find_a_ticket(doctor: Doctor) -> None:
+    doctor.through = WholeChanges
+
+    findings = await doctor.examine(write_test=True)
+
+    assert findings["write-array"].state == "ok"

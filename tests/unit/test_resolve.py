@@ -2,6 +2,7 @@
 
 from typing import get_args
 
+import httpx
 import pytest
 
 from tests.tenant import Tenant
@@ -20,6 +21,20 @@ STATUSES = [
     Choice(id=30, name="Done"),
     Choice(id=31, name="Done"),
 ]
+
+
+class ListsWithoutCustomFields(httpx.AsyncBaseTransport):
+    """An older HaloPSA, whose lists show no custom fields whatever they are asked."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
+        self._inner = inner
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        response = await self._inner.handle_async_request(request)
+        await response.aread()
+        return httpx.Response(
+            response.status_code, content=response.content.replace(b'"customfields"', b'"x"'), request=request
+        )
 
 
 def without_run(tenant: Tenant) -> Halo:
@@ -160,3 +175,15 @@ async def test_every_kind_of_list_can_be_read() -> None:
     for name, text in policies.items():
         (problem,) = await resolve(halo, parse_policy(text))
         assert f"HaloPSA has no {name} " in problem.text
+
+
+async def test_a_list_that_cannot_be_used_is_a_problem_and_no_crash() -> None:
+    tenant = Tenant(key="CFCrmId")
+    tenant.wire._inner = ListsWithoutCustomFields(tenant.wire._inner)
+    tenant.change("Client", 1, name="Our MSP")
+    policy = parse_policy('[churn_client]\nassets = "reassign"\nreassign_assets_to = "Our MSP"\n')
+
+    (problem,) = await resolve(without_run(tenant), policy)
+
+    assert problem.key == "churn_client.reassign_assets_to"
+    assert "does not show custom fields" in problem.text
