@@ -33,7 +33,7 @@ class Wire(httpx.AsyncBaseTransport):
     def __init__(self, sandbox: Sandbox) -> None:
         self.all_wires.append(self)
         self.dialect = sandbox.dialect
-        self._inner = httpx.ASGITransport(sandbox_app(sandbox))
+        self._inner: httpx.AsyncBaseTransport = httpx.ASGITransport(sandbox_app(sandbox))
         self.requests: list[httpx.Request] = []
         self.mishaps: dict[int, str] = {}
         self.lose_every_write = False
