@@ -42,7 +42,7 @@ def tenant_with_tickets(count: int) -> Tenant:
 
 def moody(tenant: Tenant, mood: Mood) -> Tenant:
     """Let a tenant treat arrays in its own way."""
-    tenant.wire._inner = Moody(tenant.wire._inner, mood)  # type: ignore[assignment]  # any transport does
+    tenant.wire._inner = Moody(tenant.wire._inner, mood)
     return tenant
 
 
@@ -203,7 +203,7 @@ class Meanwhile(httpx.AsyncBaseTransport):
 async def test_a_ticket_that_comes_meanwhile_is_closed_and_one_that_goes_is_no_refusal() -> None:
     tenant = tenant_with_tickets(20)
     (client,) = tenant.rows("Client", ref="C-77")
-    tenant.wire._inner = Meanwhile(tenant, client_id=client["id"], summary="late")  # type: ignore[assignment]  # any transport does
+    tenant.wire._inner = Meanwhile(tenant, client_id=client["id"], summary="late")
     await tenant.finish(event("client.churned", LEAVES))
 
     assert open_ones(tenant) == []
