@@ -8,6 +8,10 @@ import hashlib
 import hmac
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Final
+
+MIN_KEY_BYTES: Final = 24
+"""Standard Webhooks asks for 24 to 64 random bytes."""
 
 
 def any_same(given: Iterable[str], expected: Iterable[str]) -> bool:
@@ -39,20 +43,39 @@ def standard_key(secret: str) -> bytes:
     return key
 
 
-def standard_signature(secret: str, delivery_id: str, timestamp: str, body: bytes) -> str:
+def standard_key_problem(secret: str) -> str | None:
+    """Say why a secret cannot be a key that both sides have, or None."""
+    try:
+        length = len(standard_key(secret))
+    except ValueError:
+        return "it must be whsec_ followed by base64"
+    return (
+        None if length >= MIN_KEY_BYTES else f"it holds {length} bytes; at least {MIN_KEY_BYTES} random ones are needed"
+    )
+
+
+def standard_content(delivery_id: str, timestamp: str, body: bytes) -> bytes:
+    """Join what is signed.
+
+    Args:
+        delivery_id: the text of ``webhook-id`` (latin-1).
+        timestamp: the text of ``webhook-timestamp``.
+        body: the raw body.
+    """
+    return f"{delivery_id}.{timestamp}.".encode("latin-1") + body
+
+
+def standard_signature(secret: str, content: bytes) -> str:
     """Compute one entry of ``webhook-signature``.
 
     Args:
         secret: as `standard_key` takes it.
-        delivery_id: the text of ``webhook-id`` (latin-1).
-        timestamp: the text of ``webhook-timestamp``.
-        body: the raw body.
+        content: what `standard_content` joined.
 
     Returns:
         ``v1,`` and the signature in base64.
     """
-    signed = f"{delivery_id}.{timestamp}.".encode("latin-1") + body
-    digest = hmac.digest(standard_key(secret), signed, hashlib.sha256)
+    digest = hmac.digest(standard_key(secret), content, hashlib.sha256)
     return "v1," + base64.b64encode(digest).decode()
 
 
@@ -72,5 +95,5 @@ def sign_standard(secret: str, delivery_id: str, timestamp: datetime, body: byte
     return {
         "webhook-id": delivery_id,
         "webhook-timestamp": stamp,
-        "webhook-signature": standard_signature(secret, delivery_id, stamp, body),
+        "webhook-signature": standard_signature(secret, standard_content(delivery_id, stamp, body)),
     }

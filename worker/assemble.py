@@ -18,7 +18,7 @@ from webhooks.app import webhook_app
 from webhooks.door import TAKEN
 from webhooks.edge import Edge
 from webhooks.refused import Refused
-from webhooks.signatures import sign_standard
+from webhooks.signatures import sign_standard, standard_key_problem
 from webhooks.sources import secret_problem
 from worker import metrics
 from worker.alerts import AlertSender
@@ -161,7 +161,7 @@ def check_worker(settings: Settings) -> None:
     if settings.alert_secret is not None:
         if settings.alert_url is None:
             problems.append(f"{PREFIX}ALERT_SECRET: {PREFIX}ALERT_URL is not set, so nothing is signed with it")
-        if problem := secret_problem("standard", settings.alert_secret.get_secret_value()):
+        if problem := standard_key_problem(settings.alert_secret.get_secret_value()):
             problems.append(f"{PREFIX}ALERT_SECRET: {problem}")
     if problems:
         raise BadSettings(problems)

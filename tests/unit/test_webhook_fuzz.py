@@ -36,7 +36,20 @@ NAMES = [
 JUNK = st.binary(max_size=40) | st.text(string.printable, max_size=40).map(str.encode)
 VALUES = JUNK | st.sampled_from(
     [
-        *(b"", b",", b"v1,", b"v1,\xe9", b"v1", b"v2", b"gzip", b"text/xml", b"9" * 15, b"9" * 5000),
+        *(
+            b"",
+            b",",
+            b"v1,",
+            b"v1,\xe9",
+            b"v1",
+            b"v1a,",
+            b"v1a,AAAA",
+            b"v2",
+            b"gzip",
+            b"text/xml",
+            b"9" * 15,
+            b"9" * 5000,
+        ),
         *(b"Bearer \xff", b"Basic \xff", b"Basic Og==", b"application/json;;charset", b"application/json; charset=x"),
     ]
 )

@@ -18,6 +18,7 @@ NOW = datetime(2026, 11, 23, 9, 0, 0, tzinfo=UTC)
 LIMIT = 10_000
 PUBLIC = "https://hooks.msp.example"
 WHSEC = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+WHPK = "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4="
 SECRETS = {
     "standard": WHSEC,
     "token": "token-s3cret",
@@ -62,7 +63,9 @@ class Web:
 
     shelf: Shelf = field(default_factory=Shelf)
     outcomes: list[tuple[str, str]] = field(default_factory=list)
-    secrets: dict[str, list[str]] = field(default_factory=lambda: {name: [one] for name, one in SECRETS.items()})
+    secrets: dict[str, list[str]] = field(
+        default_factory=lambda: {name: [one] for name, one in SECRETS.items()} | {"standard": [WHSEC, WHPK]}
+    )
     edge: Edge = field(default_factory=lambda: Edge(public_url=PUBLIC))
     client: str = "198.51.100.7"
     refused: list[Refused] = field(default_factory=list)

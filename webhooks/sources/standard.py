@@ -8,28 +8,34 @@ from typing import Final
 from starlette.datastructures import Headers
 
 from webhooks.changes import from_milliseconds
-from webhooks.delivery import Delivery, NotProven, Source, TooOld
+from webhooks.delivery import Delivery, NotProven, Source, TooOld, WrongScheme
+from webhooks.public_keys import PUBLIC, VERSION, any_signed, public_key
 from webhooks.sending import json_body, sample_deal
-from webhooks.signatures import any_same, sign_standard, standard_key, standard_signature
+from webhooks.signatures import any_same, sign_standard, standard_content, standard_key_problem, standard_signature
 from worker.events import MAX_ID_LENGTH, Event, canonical_event, read_json
 
 TOLERANCE_S: Final = 300
 """How far a sender's clock may be off, either way; the libraries of the scheme use the same."""
-MIN_KEY_BYTES: Final = 24
-"""The scheme asks for 24 to 64 random bytes."""
 TIMESTAMP: Final = re.compile(r"[0-9]{1,12}")
 DELIVERY_ID: Final = re.compile(rf"[!-~]{{1,{MAX_ID_LENGTH}}}")
 
 
 def verify(delivery: Delivery, secrets: Sequence[str]) -> None:
-    """Prove id, time and body by one of the signatures in the header and one of the secrets."""
+    """Prove id, time and body by one of the signatures in the header and one of the secrets.
+
+    A secret is a key that both sides have (``whsec_``, for ``v1``) or the sender's public one (``whpk_``, for ``v1a``).
+    """
     family = _family(delivery)
     delivery_id = delivery.proof(f"{family}-id")
     timestamp = delivery.proof(f"{family}-timestamp")
     given = delivery.proof(f"{family}-signature").split()
     _check_age(timestamp, delivery.received_at)
-    if not any_same(given, [standard_signature(secret, delivery_id, timestamp, delivery.body) for secret in secrets]):
-        raise NotProven("no v1 signature in webhook-signature fits this id, timestamp and body")
+    versions = {_version(secret) for secret in secrets}
+    if not any(entry.startswith(tuple(versions)) for entry in given):
+        raise WrongScheme(f"webhook-signature must hold an entry that begins with {' or '.join(sorted(versions))}")
+    content = standard_content(delivery_id, timestamp, delivery.body)
+    if not any(_fits(given, secret, content) for secret in secrets):
+        raise NotProven("no signature in webhook-signature fits this id, timestamp and body")
 
 
 def events(delivery: Delivery) -> Sequence[Event]:
@@ -42,13 +48,25 @@ def events(delivery: Delivery) -> Sequence[Event]:
 
 def secret_problem(secret: str) -> str | None:
     """Say why a secret cannot be a Standard Webhooks key, or None."""
+    return _public_problem(secret) if secret.startswith(PUBLIC) else standard_key_problem(secret)
+
+
+def _public_problem(key: str) -> str | None:
     try:
-        length = len(standard_key(secret))
+        public_key(key)
     except ValueError:
-        return "it must be whsec_ followed by base64"
-    return (
-        None if length >= MIN_KEY_BYTES else f"it holds {length} bytes; at least {MIN_KEY_BYTES} random ones are needed"
-    )
+        return "it must be whpk_ followed by the base64 of 32 bytes"
+    return None
+
+
+def _version(secret: str) -> str:
+    return VERSION if secret.startswith(PUBLIC) else "v1,"
+
+
+def _fits(given: Sequence[str], secret: str, content: bytes) -> bool:
+    if secret.startswith(PUBLIC):
+        return any_signed(given, secret, content)
+    return any_same(given, [standard_signature(secret, content)])
 
 
 def _family(delivery: Delivery) -> str:
@@ -65,7 +83,13 @@ def _check_age(timestamp: str, now: datetime) -> None:
 
 
 def sample(secret: str, url: str, now: datetime) -> Delivery:
-    """Make a signed delivery of a won deal."""
+    """Make a signed delivery of a won deal.
+
+    Raises:
+        ValueError: the secret is a public key.
+    """
+    if secret.startswith(PUBLIC):
+        raise ValueError("a public key (whpk_) signs nothing: give a secret that both sides have (whsec_)")
     body = json_body(sample_deal(now))
     signature = sign_standard(secret, f"msg_{int(now.timestamp() * 1000)}", now, body)
     return Delivery(Headers({"content-type": "application/json"} | signature), body, now, url)
