@@ -19,6 +19,7 @@ from workflows.crm.records import Fields, Outcome, Record, Wanted, Words, lost_a
 from workflows.crm.sign_in import FetchedToken
 
 URL, ACCOUNTS_URL = "https://www.zohoapis.com", "https://accounts.zoho.com"
+VERSION: Final = "v7"
 MODULES: Final = {"deal": "Deals", "account": "Accounts", "contact": "Contacts"}
 WON: Final = "closed won"
 """Zoho's forecast type of stages in which a deal is won, and the usual stage of this type."""
@@ -79,14 +80,12 @@ class Zoho:
         *,
         url: str = URL,
         accounts_url: str = ACCOUNTS_URL,
-        version: str = "v7",
+        version: str = VERSION,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        grant = {"grant_type": "refresh_token", "client_id": client_id, "client_secret": client_secret}
-        grant |= {"refresh_token": refresh_token}
-        sign_in = f"{accounts_url.rstrip('/')}/oauth/v2/token"
-        auth = FetchedToken("Zoho", sign_in, grant, scheme="Zoho-oauthtoken")
-        self._api = Api("Zoho", url, auth, transport=transport)
+        self._api = signed_in(
+            client_id, client_secret, refresh_token, url=url, accounts_url=accounts_url, transport=transport
+        )
         self._data = f"/crm/{version}"
         self._types: dict[str, dict[str, str]] = {}
 
@@ -210,6 +209,22 @@ class Zoho:
         except RecordGone:
             return []
         return list((answer or {}).get("pipeline") or ())
+
+
+def signed_in(
+    client_id: str,
+    client_secret: str,
+    refresh_token: str,
+    *,
+    url: str = URL,
+    accounts_url: str = ACCOUNTS_URL,
+    transport: httpx.AsyncBaseTransport | None = None,
+) -> Api:
+    """Make the way to Zoho's API; see `Zoho` for what it takes."""
+    grant = {"grant_type": "refresh_token", "client_id": client_id, "client_secret": client_secret}
+    grant |= {"refresh_token": refresh_token}
+    sign_in = f"{accounts_url.rstrip('/')}/oauth/v2/token"
+    return Api("Zoho", url, FetchedToken("Zoho", sign_in, grant, scheme="Zoho-oauthtoken"), transport=transport)
 
 
 def _type(types: Mapping[str, str], stage: Any) -> str:
