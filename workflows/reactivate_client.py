@@ -26,6 +26,7 @@ from workflows.known_client import find_known
 from workflows.msp import Msp
 from workflows.report import Line, file_report
 from workflows.restore import Change
+from workflows.routes import undated_churn
 
 
 class Reactivated(BaseModel):
@@ -62,7 +63,9 @@ async def reactivate_client(run: Run, msp: Msp, event: Event) -> Reactivated:
         question = f"{client.name} is to be brought back, but run {run.newer} of a later event changed it. Go on?"
         await run.approval("late", question, within=timedelta(hours=msp.policy.approval_hours))
     left = await run.step("left-behind", find_left_behind, halo, client.id)
-    ended = await run.supersede("churn", f"{client.name} stays, by a later event", churn_client.__name__)
+    stays = f"{client.name} stays, by a later event"
+    ended = await run.supersede("churn", stays, churn_client.__name__)
+    await run.halt("left", churn_client.__name__, undated_churn(event), stays)
     if left.inactive:
         await run.step("active", activate, halo, client.id)
     skipped = await _bring_back(run, halo, left.back)

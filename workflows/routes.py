@@ -21,8 +21,15 @@ def reopening_route(event: Event) -> Route:
 
 
 def churn_route(event: Event) -> Route:
-    """One client that leaves on one day is one fact."""
-    return Route(f"{_client(event)}:leaves:{_leaving_day(event)}", _client_keys(event), _client_name(event))
+    """One client that leaves on one day is one fact; where nobody knows the day, until the client is back."""
+    dated = f"{_client(event)}:leaves:{_leaving_day(event)}"
+    fact = undated_churn(event) if event.data.get("undated") is True else dated
+    return Route(fact, _client_keys(event), _client_name(event))
+
+
+def undated_churn(event: Event) -> str:
+    """Name the fact that the event's client has left on a day that nobody knows. Who brings it back may be anybody."""
+    return f"client:{_named(event, 'client') or f'unknown ({event.id})'}:left"
 
 
 def update_route(event: Event) -> Route:

@@ -12,7 +12,7 @@ import httpx
 
 from worker.events import Event
 from worker.run import Guard
-from workflows.crm.api import Api, RecordGone
+from workflows.crm.api import Api, CrmRefused, RecordGone
 from workflows.crm.mapping import at, moment_of, text
 from workflows.crm.records import Fields, Outcome, Record, Wanted, Words
 from workflows.crm.sign_in import FetchedToken
@@ -74,7 +74,6 @@ class Dynamics:
     name = "Dynamics"
     words = Words(deal="opportunity", client="account")
     kinds: Collection[str] = SETS.keys()
-    dated: Collection[str] = ("opportunity",)
     fields = FIELDS
 
     def __init__(
@@ -95,6 +94,7 @@ class Dynamics:
         headers = {"OData-Version": "4.0", "OData-MaxVersion": "4.0", "Prefer": f'odata.include-annotations="{LABEL}"'}
         self._api = Api("Dynamics", url, auth, transport=transport, headers=headers)
         self._data = f"/api/data/{version}"
+        self._numbers: dict[tuple[str, str], str] = {}
 
     async def read(self, kind: str, record_id: str, wanted: Wanted) -> Record | None:
         """Read a record, an opportunity together with account, contacts and owner; None where it is gone.
@@ -121,11 +121,19 @@ class Dynamics:
         return Record(kind, str(row.get(f"{kind}id") or record_id), row)
 
     async def outcome(self, deal: Record, event: Event) -> Outcome:
-        """An opportunity has a state; one that is told to be open now was closed before."""
+        """An opportunity has a state; its closings say what it was before.
+
+        Where they do not, one that is told to be open now was closed before.
+        """
         state = text(deal.values.get("statecode"))
         if state == WON:
             return Outcome(won=True, at=moment_of(deal.values.get("actualclosedate")))
-        return Outcome(won=False, won_before=state == OPEN and text(at(event.data, "values.statecode")) == OPEN)
+        closings = await self._closings(deal)
+        if not closings:
+            return Outcome(won=False, won_before=state == OPEN and text(at(event.data, "values.statecode")) == OPEN)
+        win = next((one for one in closings if text(one.get("opportunitystatecode")) == WON), None)
+        # A closing is cancelled, and so modified, when its opportunity is reopened (Microsoft Learn, OpportunityClose).
+        return Outcome(won=False, won_before=win is not None, at=moment_of(win.get("modifiedon")) if win else None)
 
     async def client_of(self, record: Record, wanted: Wanted) -> Record | None:
         """Give the account, which came with the opportunity: its customer, or the customer's."""
@@ -159,14 +167,22 @@ class Dynamics:
         """Give the label of a choice, which comes with the record."""
         return str(record.values.get(f"{name}@{LABEL}") or "")
 
-    def told(self, event: Event, name: str) -> bool:
+    def told(self, event: Event, name: str) -> bool | None:
         """Whether the column changed; above 256 KB no columns are told."""
         values = event.data.get("values") or {}
-        return not values or name in values
+        return name in values if values else None
 
     async def changed_at(self, record: Record, name: str) -> datetime | None:
-        """Give the time when an opportunity was closed."""
-        return moment_of(record.values.get("actualclosedate")) if name in {"statecode", "statuscode"} else None
+        """Give the time when an opportunity was closed; of other columns that of the latest audit."""
+        closed = record.values.get("actualclosedate") if name in {"statecode", "statuscode"} else None
+        if closed:
+            return moment_of(closed)
+        # RetrieveRecordChangeHistory tells no times over the Web API: Microsoft Learn, "Retrieve audit data".
+        params = {"$select": "createdon,attributemask", "$filter": f"_objectid_value eq {record.id}"}
+        audits = await self._history("audits", params | {"$orderby": "createdon desc"})
+        number = await self._number(record.object, name) if audits else ""
+        masked = (audit for audit in audits if number in str(audit.get("attributemask") or "").split(","))
+        return moment_of(next((audit.get("createdon") for audit in masked), None)) if number else None
 
     async def account(self) -> str:
         """Give the organisation's id."""
@@ -200,6 +216,30 @@ class Dynamics:
     async def aclose(self) -> None:
         """Close the connections."""
         await self._api.aclose()
+
+    async def _closings(self, deal: Record) -> list[Mapping[str, Any]]:
+        """List the closings that say whether the opportunity was won by them, the latest first."""
+        told = f"_opportunityid_value eq {deal.id} and opportunitystatecode ne null"
+        params = {"$select": "opportunitystatecode,modifiedon", "$filter": told, "$orderby": "createdon desc"}
+        return await self._history("opportunitycloses", params)
+
+    async def _number(self, kind: str, name: str) -> str:
+        """Look the number up by which audits name a column, once; empty where there is none."""
+        if (kind, name) not in self._numbers:
+            path = f"{self._data}/EntityDefinitions(LogicalName='{kind}')/Attributes(LogicalName='{name}')"
+            try:
+                column = await self._api.send("GET", path, params={"$select": "ColumnNumber"})
+            except CrmRefused:
+                return ""
+            self._numbers[kind, name] = text(column.get("ColumnNumber")) or ""
+        return self._numbers[kind, name]
+
+    async def _history(self, table: str, params: Mapping[str, str]) -> list[Mapping[str, Any]]:
+        """List rows of a table; none where there is no such table or it may not be read."""
+        try:
+            return list((await self._api.send("GET", f"{self._data}/{table}", params=params)).get("value") or ())
+        except CrmRefused:
+            return []
 
 
 def _columns(kind: str, wanted: Wanted) -> str:

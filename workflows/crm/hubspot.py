@@ -92,7 +92,6 @@ class HubSpot:
     name = "HubSpot"
     words = Words(deal="deal", client="company")
     kinds: Collection[str] = PATHS.keys()
-    dated: Collection[str] = PATHS.keys()
     fields = FIELDS
 
     def __init__(

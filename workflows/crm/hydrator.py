@@ -9,7 +9,7 @@ from worker.errors import Ignored, NeedsOperator
 from worker.events import Event
 from worker.run import Guard
 from workflows.crm.api import CrmRefused
-from workflows.crm.mapping import NAMES, Mapper
+from workflows.crm.mapping import NAMES, Mapper, moment_of
 from workflows.crm.records import Crm, Outcome, Record, found_changed
 from workflows.crm.rules import first_match, ruled_fields
 from workflows.crm.since import refuse_history
@@ -72,8 +72,8 @@ class CrmHydrator:
             NeedsOperator: the CRM refuses.
             RetryLater: it cannot be asked now.
         """
-        ruled = (rule.object.casefold() for rule in self._policy.churned if rule.object.casefold() in self._crm.dated)
-        for kind in dict.fromkeys([self._crm.words.deal, *ruled]):
+        ruled = (rule.object.casefold() for rule in self._policy.churned)
+        for kind in dict.fromkeys([self._crm.words.deal, *(kind for kind in ruled if kind in self._crm.kinds)]):
             async for identity, changed in self._crm.changed_since(moment, kind):
                 yield found_changed(self._system, await self._own_account(), kind, identity, changed)
 
@@ -138,12 +138,14 @@ class CrmHydrator:
 
     async def _other(self, event: Event, record: Record, *, merged: bool) -> Event:
         rule = await first_match(self._policy.churned, record, self._crm)
-        if rule and not merged and self._crm.told(event, rule.field):
+        if rule and not merged and self._crm.told(event, rule.field) is not False:
             return await self._churned(event, record, rule)
+        if event.data.get("found"):
+            raise Ignored(f"this {record.object} means no churn, and nothing else was searched for")
         if record.object != self._crm.words.client:
             raise Ignored(f"no rule of the policy says that this {record.object} means a churn")
         kept = [name for name in self._wanted[record.object] if self._mapper.is_of_client(name)]
-        if not merged and not any(self._crm.told(event, name) for name in kept):
+        if not merged and all(self._crm.told(event, name) is False for name in kept):
             raise Ignored("nothing that HaloPSA keeps has changed")
         merged_ids = event.data.get("merged_ids") or ([event.data.get("id")] if merged else [])
         more = {"merged_ids": merged_ids} if merged_ids else {}
@@ -156,10 +158,26 @@ class CrmHydrator:
         known = self._mapper.client(client)
         named = {name: known[name] for name in ("id", "name") if name in known}
         more = self._mapper.event(record, client)
-        if since and "last_service_day" not in more:
+        last_day = moment_of(more.get("last_service_day"))
+        if event.data.get("found"):
+            self._refuse_missed(event, rule, since or last_day)
+        if since and not last_day:
             # The same churn whenever it is read, however often the record changes afterwards.
             more["effective_at"] = since.isoformat()
+        elif not last_day and self._crm.told(event, rule.field) is None:
+            # Nobody knows whether it is news; where the event tells of the very field, its own day counts.
+            more["undated"] = True
         return canonical(event, "client.churned", {"client": named, **more})
+
+    def _refuse_missed(self, event: Event, rule: RecordRule, on: datetime | None) -> None:
+        """Ignore a churn that a search found, unless it has a day on which it counts.
+
+        Raises:
+            Ignored: as above.
+        """
+        if on is None:
+            raise Ignored(f"{self._crm.name} does not show since when {rule.field} has its value: it may be long ago")
+        refuse_history(event, self._beginning, on)
 
     async def _client(self, record: Record) -> Record:
         client = await self._crm.client_of(record, self._wanted)

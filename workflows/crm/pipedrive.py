@@ -1,6 +1,7 @@
 """Pipedrive: deals and what belongs to them.
 
-Paths: developers.pipedrive.com, API reference version 2, and version 1 where 2 has nothing yet (users, notes).
+Paths: developers.pipedrive.com, API reference version 2, and version 1 where 2 has nothing yet (users, notes,
+changelogs).
 """
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
@@ -12,15 +13,17 @@ import httpx
 
 from worker.events import Event
 from worker.run import Guard
-from workflows.crm.api import Api, RecordGone
+from workflows.crm.api import Api, CrmRefused, RecordGone
 from workflows.crm.mapping import as_html, at, moment_of, text
-from workflows.crm.records import Fields, Outcome, Record, Wanted, Words
+from workflows.crm.records import Fields, Outcome, Record, Wanted, Words, lost_again
 from workflows.crm.sign_in import FixedToken
 
 URL: Final = "https://{domain}.pipedrive.com"
 PATHS: Final = {"deal": "deals", "organization": "organizations", "person": "persons"}
 FIELD_PATHS: Final = {"deal": "dealFields", "organization": "organizationFields", "person": "personFields"}
 CUSTOM_KEY_LENGTH: Final = 40
+LOGGED: Final = {"label_ids": "label", "owner_id": "user_id"}
+"""What version 1, and so a changelog, calls fields."""
 PAGE: Final = 500
 WON: Final = "won"
 FIELDS: Final[Fields] = {
@@ -70,7 +73,6 @@ class Pipedrive:
         deal="deal", client="organization", contact="person", owner="user", line="product", pipeline="pipeline_id"
     )
     kinds: Collection[str] = PATHS.keys()
-    dated: Collection[str] = ("deal",)
     fields = FIELDS
 
     def __init__(
@@ -91,10 +93,14 @@ class Pipedrive:
         return None if row is None or row.get("is_deleted") or row.get("deleted") else _record(kind, row)
 
     async def outcome(self, deal: Record, event: Event) -> Outcome:
-        """A deal has a status; that it was won before is told."""
+        """A deal has a status; what it was before stands in its changelog, else in what was told."""
         if deal.values.get("status") == WON:
             return Outcome(won=True, at=moment_of(deal.values.get("won_time")))
-        return Outcome(won=False, won_before=at(event.data, "previous.status") == WON)
+        changes = await self._changes(deal, "status")
+        if not changes:
+            return Outcome(won=False, won_before=at(event.data, "previous.status") == WON)
+        past = [(change.get("new_value") == WON, moment_of(change.get("time"))) for change in changes]
+        return lost_again([*past, (changes[-1].get("old_value") == WON, None)])
 
     async def client_of(self, record: Record, wanted: Wanted) -> Record | None:
         """Read the organisation."""
@@ -134,14 +140,20 @@ class Pipedrive:
         labels = {str(one.get("id")): str(one.get("label")) for one in found.get("options") or ()}
         return ";".join(labels.get(one, one) for one in value.split(";")) if labels else ""
 
-    def told(self, event: Event, name: str) -> bool:
+    def told(self, event: Event, name: str) -> bool | None:
         """Whether the field changed; of custom fields and addresses the event does not say so."""
         previous = event.data.get("previous") or {}
-        return not previous or name in previous or "." in name or len(name) == CUSTOM_KEY_LENGTH
+        if name in previous:
+            return True
+        return None if not previous or "." in name or len(name) == CUSTOM_KEY_LENGTH else False
 
     async def changed_at(self, record: Record, name: str) -> datetime | None:
-        """Give the time when a deal was lost."""
-        return moment_of(record.values.get("lost_time")) if (record.object, name) == ("deal", "status") else None
+        """Give the time when a deal was lost, else look into the record's changelog."""
+        lost = record.values.get("lost_time") if (record.object, name) == ("deal", "status") else None
+        if lost:
+            return moment_of(lost)
+        changes = await self._changes(record, name)
+        return moment_of(changes[0].get("time")) if changes else None
 
     async def account(self) -> str:
         """Give the company's id."""
@@ -169,6 +181,21 @@ class Pipedrive:
     async def aclose(self) -> None:
         """Close the connections."""
         await self._api.aclose()
+
+    async def _changes(self, record: Record, name: str) -> list[Mapping[str, Any]]:
+        """List what changed a field, the latest first; nothing where the token may not read the changelog."""
+        try:
+            path = f"/v1/{PATHS[record.object]}/{record.id}/changelog"
+            log = [entry async for entry in self._pages(path, {"limit": str(PAGE)})]
+        except CrmRefused:
+            return []
+        field = name.partition(".")[0]
+        changes = [
+            entry
+            for entry in log
+            if entry.get("field_key") in {field, LOGGED.get(field)} and entry.get("new_value") != entry.get("old_value")
+        ]
+        return sorted(changes, key=lambda entry: str(entry.get("time")), reverse=True)
 
     async def _pages(self, path: str, params: Mapping[str, str]) -> AsyncIterator[Mapping[str, Any]]:
         cursor: dict[str, str] = {}

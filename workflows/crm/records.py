@@ -97,13 +97,11 @@ class Crm(Labelled, Protocol):
     Attributes:
         name: the CRM's, for people.
         kinds: the kinds of records that it reads.
-        dated: those of which it keeps since when a field has its value, so that they can be asked for what was missed.
         fields: the usual mapping.
     """
 
     name: str
     kinds: Collection[str]
-    dated: Collection[str]
     fields: Fields
 
     async def read(self, kind: str, record_id: str, wanted: Wanted) -> Record | None:
@@ -139,12 +137,16 @@ class Crm(Labelled, Protocol):
         """Read the deal's line items."""
         ...
 
-    def told(self, event: Event, name: str) -> bool:
-        """Whether a field may be among those whose change was told."""
+    def told(self, event: Event, name: str) -> bool | None:
+        """Whether the change of a field was told; None where the event leaves open what has changed."""
         ...
 
     async def changed_at(self, record: Record, name: str) -> datetime | None:
-        """Say since when a field has its present value (UTC); None where the CRM does not keep that."""
+        """Say since when a field has its present value (UTC).
+
+        Returns:
+            None where the CRM does not keep that, or does not show it.
+        """
         ...
 
     async def account(self) -> str:
@@ -193,7 +195,7 @@ def found_changed(system: str, account: str, kind: str, record_id: str, at: date
         at: when it was last changed (UTC).
     """
     source = {"system": system} | ({"account": account} if account else {})
-    data = {"id": record_id, "change": "changed", "values": {}, "previous": {}}
+    data = {"id": record_id, "change": "changed", "values": {}, "previous": {}, "found": True}
     payload = {"type": f"{system}.{kind}", "timestamp": at.isoformat(), "source": source, "data": data}
     identity = f"{system}:found:{account}:{kind}:{record_id}:{at.isoformat()}"
     return Event(identity, system, f"{system}.{kind}", at, payload)

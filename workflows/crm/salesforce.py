@@ -12,7 +12,7 @@ import httpx
 
 from worker.events import Event
 from worker.run import Guard
-from workflows.crm.api import Api
+from workflows.crm.api import Api, CrmRefused
 from workflows.crm.mapping import at, moment_of, yes
 from workflows.crm.records import Fields, Outcome, Record, Wanted, Words, lost_again
 from workflows.crm.sign_in import FetchedToken
@@ -28,6 +28,12 @@ OWN: Final = {
     "contract": ("Id", "AccountId", "Status", "EndDate"),
 }
 """What is read whatever the mapping is."""
+HISTORIES: Final = {
+    "opportunity": ("OpportunityFieldHistory", "OpportunityId"),
+    "account": ("AccountHistory", "AccountId"),
+    "contract": ("ContractHistory", "ContractId"),
+}
+"""Where the changes of tracked fields stand, and which field names the record."""
 WON_FORECAST: Final = "Closed"
 """The forecast category of won stages in an opportunity's history; lost ones are "Omitted"."""
 FIELDS: Final[Fields] = {
@@ -75,7 +81,6 @@ class Salesforce:
     name = "Salesforce"
     words = Words(deal="opportunity", client="account", pipeline="RecordType.Name")
     kinds: Collection[str] = OBJECTS.keys()
-    dated: Collection[str] = ("opportunity", "contract")
     fields = FIELDS
 
     def __init__(
@@ -119,7 +124,7 @@ class Salesforce:
             return Outcome(won=True, at=next((one for one in map(moment_of, stamps) if one), None))
         names = ["StageName", "ForecastCategory", "CreatedDate"]
         condition = f"OpportunityId='{deal.id}' ORDER BY CreatedDate DESC"
-        history = await self._query(_select(names, "OpportunityHistory", condition))
+        history = await self._history(_select(names, "OpportunityHistory", condition))
         return lost_again(
             (row.get("ForecastCategory") == WON_FORECAST, moment_of(row.get("CreatedDate"))) for row in history
         )
@@ -161,14 +166,20 @@ class Salesforce:
         del record, name
         return ""
 
-    def told(self, event: Event, name: str) -> bool:
+    def told(self, event: Event, name: str) -> bool | None:
         """Messages hold fields, not changes: any may have changed."""
         del event, name
-        return True
+        return None
 
     async def changed_at(self, record: Record, name: str) -> datetime | None:
-        """Give the time when an opportunity came into its stage; a contract has its end."""
-        return moment_of(record.values.get("LastStageChangeDate")) if name == "StageName" else None
+        """Give the time when an opportunity came into its stage; other fields have a history where they are tracked."""
+        if name == "StageName" and (since := moment_of(record.values.get("LastStageChangeDate"))):
+            return since
+        history, key = HISTORIES[record.object]
+        # A reference ("RecordType.Name") is tracked under its own name.
+        condition = f"{key}='{record.id}' AND Field='{name.partition('.')[0]}' ORDER BY CreatedDate DESC LIMIT 1"
+        changes = await self._history(_select(["CreatedDate"], history, condition))
+        return moment_of(changes[0].get("CreatedDate")) if changes else None
 
     async def account(self) -> str:
         """Give the organisation's id."""
@@ -196,6 +207,13 @@ class Salesforce:
     async def aclose(self) -> None:
         """Close the connections."""
         await self._api.aclose()
+
+    async def _history(self, soql: str) -> list[Mapping[str, Any]]:
+        """Query a history; nothing where none is kept (INVALID_TYPE) or it may not be read."""
+        try:
+            return await self._query(soql)
+        except CrmRefused:
+            return []
 
     async def _survivor(self, record_id: str, wanted: Wanted) -> Record | None:
         soql = _select(["MasterRecordId"], "Account", f"Id='{record_id}'")

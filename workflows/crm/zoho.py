@@ -13,7 +13,7 @@ import httpx
 
 from worker.events import Event
 from worker.run import Guard
-from workflows.crm.api import Api, RecordGone
+from workflows.crm.api import Api, CrmRefused, RecordGone
 from workflows.crm.mapping import at, moment_of, text
 from workflows.crm.records import Fields, Outcome, Record, Wanted, Words, lost_again
 from workflows.crm.sign_in import FetchedToken
@@ -69,7 +69,6 @@ class Zoho:
     name = "Zoho"
     words = Words(deal="deal", client="account", pipeline="Pipeline")
     kinds: Collection[str] = MODULES.keys()
-    dated: Collection[str] = ("deal",)
     fields = FIELDS
 
     def __init__(
@@ -139,17 +138,23 @@ class Zoho:
         del record, name
         return ""
 
-    def told(self, event: Event, name: str) -> bool:
+    def told(self, event: Event, name: str) -> bool | None:
         """Whether the field changed; a channel may be set up so that it does not say."""
         names = set(_names(event.data.get("fields")))
-        return not names or name.partition(".")[0] in names
+        return name.partition(".")[0] in names if names else None
 
     async def changed_at(self, record: Record, name: str) -> datetime | None:
-        """Look into a deal's stage history, the newest first."""
-        if (record.object, name) != ("deal", "Stage"):
-            return None
-        history = await self._stage_history(record)
-        return moment_of(history[0].get("Modified_Time")) if history else None
+        """Look into a deal's stage history, the newest first; of other fields into the record's timeline."""
+        if (record.object, name) == ("deal", "Stage"):
+            history = await self._stage_history(record)
+            return moment_of(history[0].get("Modified_Time")) if history else None
+        field = name.partition(".")[0]
+        times = [
+            moment_of(entry.get("audited_time"))
+            for entry in await self._timeline(record)
+            if any(change.get("api_name") == field for change in entry.get("field_history") or ())
+        ]
+        return max((one for one in times if one), default=None)
 
     async def account(self) -> str:
         """Give nothing: Zoho's notifications name no organisation."""
@@ -181,7 +186,25 @@ class Zoho:
         await self._api.aclose()
 
     async def _stage_history(self, deal: Record) -> list[Mapping[str, Any]]:
-        return await self._rows(f"{self._data}/Deals/{deal.id}/Stage_History", {"fields": "Stage,Modified_Time"})
+        try:
+            return await self._rows(f"{self._data}/Deals/{deal.id}/Stage_History", {"fields": "Stage,Modified_Time"})
+        except CrmRefused:
+            return []
+
+    async def _timeline(self, record: Record) -> list[Mapping[str, Any]]:
+        """Read what happened to a record; nothing where the token may not."""
+        path, params = f"{self._data}/{MODULES[record.object]}/{record.id}/__timeline", dict[str, str]()
+        entries: list[Mapping[str, Any]] = []
+        while True:
+            try:
+                answer = await self._api.send("GET", path, params=params)
+            except CrmRefused:
+                return []
+            entries += at(answer, "__timeline") or ()
+            following = text(at(answer, "info.next_page_token"))
+            if following is None or not at(answer, "info.more_records"):
+                return entries
+            params = {"page_token": following}
 
     async def _rows(self, path: str, params: Mapping[str, str]) -> list[Mapping[str, Any]]:
         try:

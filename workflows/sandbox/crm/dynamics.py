@@ -1,10 +1,12 @@
 """Dynamics 365: sign-in, opportunities with what they refer to, accounts, and notes.
 
 Records are planted with Dataverse's column names; what an opportunity refers to is planted in place
-(``"customerid_account": {…}``), as an expanded answer shows it.
+(``"customerid_account": {…}``), as an expanded answer shows it. Audits are planted with the names of the columns that
+changed (``"columns": ["statuscode"]``) and show their numbers, as Dataverse does.
 """
 
 import re
+import zlib
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -26,6 +28,9 @@ def dynamics(crms: Callable[[], Crms]) -> LookAlike:
             Way("GET", r"/api/data/v9\.2/opportunities\((?P<id>[^)]+)\)/product_opportunities", _products),
             Way("GET", r"/api/data/v9\.2/(?P<kind>opportunities|accounts)\((?P<id>[^)]+)\)", _read),
             Way("GET", r"/api/data/v9\.2/(?P<kind>opportunities|accounts)", _list),
+            Way("GET", r"/api/data/v9\.2/audits", _audits),
+            Way("GET", r"/api/data/v9\.2/opportunitycloses", _closings),
+            Way("GET", r"/api/data/v9\.2/EntityDefinitions\(.+\)/Attributes\(LogicalName='(?P<name>\w+)'\)", _column),
             Way("GET", r"/api/data/v9\.2/WhoAmI", lambda _: {"OrganizationId": _ORGANISATION}),
             Way("GET", r"/api/data/v9\.2/annotations", _notes),
             Way("POST", r"/api/data/v9\.2/annotations", _add_note, status=201),
@@ -58,6 +63,34 @@ def _list(call: CrmCall) -> Any:
 def _products(call: CrmCall) -> Any:
     rows = call.crms.rows("dynamics.opportunityproducts")
     return {"value": [row for row in rows if row.get("_opportunityid_value") == call.places["id"]]}
+
+
+def _audits(call: CrmCall) -> Any:
+    about = call.query["$filter"].removeprefix("_objectid_value eq ")
+    rows = [row for row in call.crms.rows("dynamics.audits") if row["_objectid_value"] == about]
+    rows.sort(key=lambda row: str(row["createdon"]), reverse=True)
+    return {
+        "value": [
+            {"createdon": row["createdon"], "attributemask": ",".join(str(_number(one)) for one in row["columns"])}
+            for row in rows
+        ]
+    }
+
+
+def _number(column: str) -> int:
+    return zlib.crc32(column.encode()) % 10_000
+
+
+def _column(call: CrmCall) -> Any:
+    return {"LogicalName": call.places["name"], "ColumnNumber": _number(call.places["name"])}
+
+
+def _closings(call: CrmCall) -> Any:
+    about = call.query["$filter"].removeprefix("_opportunityid_value eq ").partition(" ")[0]
+    rows = [row for row in call.crms.rows("dynamics.opportunitycloses") if row["_opportunityid_value"] == about]
+    rows = [row for row in rows if row.get("opportunitystatecode") is not None]
+    rows.sort(key=lambda row: str(row["createdon"]), reverse=True)
+    return {"value": [_chosen(row, call.query["$select"]) for row in rows]}
 
 
 def _notes(call: CrmCall) -> Any:

@@ -1,4 +1,8 @@
-"""Pipedrive: version 2, and version 1 for users and notes. Records are planted as version 2 gives them."""
+"""Pipedrive: version 2, and version 1 for users, notes and changelogs.
+
+Records are planted as version 2 gives them, changes (``pipedrive.changelog``) as changelogs do, with the record that
+was changed: ``{"record": "organizations/1", "field_key", "old_value", "new_value", "time"}``.
+"""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -22,6 +26,7 @@ def pipedrive(crms: Callable[[], Crms]) -> LookAlike:
             Way("GET", r"/api/v2/(?P<kind>deals|organizations|persons)", _list),
             Way("GET", "/v1/users/me", lambda _: _found({"id": 1, "company_id": COMPANY})),
             Way("GET", r"/v1/(?P<kind>users)/(?P<id>\d+)", _read),
+            Way("GET", r"/v1/(?P<record>(?:deals|organizations|persons)/\d+)/changelog", _changelog),
             Way("GET", "/v1/notes", _notes),
             Way("POST", "/v1/notes", _add_note, status=201),
         ],
@@ -41,7 +46,15 @@ def _read(call: CrmCall) -> Any:
 def _list(call: CrmCall) -> Any:
     since = datetime.fromisoformat(call.query["updated_since"])
     rows = [row for row in call.crms.rows(f"pipedrive.{call.places['kind']}") if "update_time" in row]
-    rows = [row for row in rows if datetime.fromisoformat(row["update_time"]) >= since]
+    return _page(call, [row for row in rows if datetime.fromisoformat(row["update_time"]) >= since])
+
+
+def _changelog(call: CrmCall) -> Any:
+    rows = [row for row in call.crms.rows("pipedrive.changelog") if row["record"] == call.places["record"]]
+    return _page(call, [{name: value for name, value in row.items() if name not in {"id", "record"}} for row in rows])
+
+
+def _page(call: CrmCall, rows: list[Row]) -> Row:
     first, limit = int(call.query.get("cursor", 0)), int(call.query.get("limit", 100))
     more = str(first + limit) if first + limit < len(rows) else None
     return _found(rows[first : first + limit]) | {"additional_data": {"next_cursor": more}}

@@ -13,8 +13,11 @@ from workflows.sandbox.crm.crms import Crms, Row
 
 _QUERY = re.compile(
     r"SELECT (?P<names>.+) FROM (?P<object>\w+)"
-    r"(?: WHERE (?P<field>\w+)(?P<how>>?=)'?(?P<value>[^' ]+)'?(?: ORDER BY (?P<order>\w+)(?: DESC)?)?)?"
+    r"(?: WHERE (?P<conditions>.+?))?(?: ORDER BY (?P<order>\w+)(?P<down> DESC)?)?(?: LIMIT (?P<limit>\d+))?"
 )
+_CONDITION = re.compile(r"(?P<field>\w+)(?P<how>>?=)'?(?P<value>[^' ]+)'?")
+_TRACKED = frozenset({"AccountHistory", "ContractHistory", "OpportunityFieldHistory"})
+"""What there is only where the organisation tracks fields."""
 _INNER = re.compile(r"\(SELECT ([^)]+) FROM (\w+)\)")
 _REFERENCES = {"Owner": "User"}
 
@@ -39,11 +42,15 @@ def _query(call: CrmCall) -> Any:
     if asked is None:
         raise Refused(f"unexpected token: {call.query['q']}")
     rows = call.crms.rows(f"salesforce.{asked['object']}")
+    if not rows and asked["object"] in _TRACKED:
+        raise Refused(f"INVALID_TYPE: sObject type '{asked['object']}' is not supported")
     if call.places["command"] == "query":
         rows = [row for row in rows if not row.get("IsDeleted")]
-    kept = [row for row in rows if _fits(row, asked["field"], asked["how"], asked["value"])]
+    conditions = [_condition(one) for one in (asked["conditions"] or "").split(" AND ") if one]
+    kept = [row for row in rows if all(_fits(row, *one) for one in conditions)]
     if asked["order"]:
-        kept.sort(key=lambda row: str(row.get(asked["order"])), reverse=call.query["q"].endswith("DESC"))
+        kept.sort(key=lambda row: str(row.get(asked["order"])), reverse=bool(asked["down"]))
+    kept = kept[: int(asked["limit"] or len(kept))]
     names = [name for name in asked["names"].split(",") if name]
     records = [_shown(call.crms, row, names) for row in kept]
     for row, record in zip(kept, records, strict=True):
@@ -52,9 +59,14 @@ def _query(call: CrmCall) -> Any:
     return {"totalSize": len(records), "done": True, "records": records}
 
 
-def _fits(row: Row, field: str | None, how: str, value: str) -> bool:
-    if field is None:
-        return True
+def _condition(text: str) -> tuple[str, str, str]:
+    asked = _CONDITION.fullmatch(text)
+    if asked is None:
+        raise Refused(f"unexpected token: {text}")
+    return asked["field"], asked["how"], asked["value"]
+
+
+def _fits(row: Row, field: str, how: str, value: str) -> bool:
     held = str(row.get(field) or "")
     return held >= value if how == ">=" else held[:15] == value[:15] and bool(held)
 

@@ -1,6 +1,7 @@
 """Zoho CRM: sign-in, deals, accounts and contacts with all their fields, stages, and notes.
 
-Records are planted as Zoho gives them; a deal's ``stages`` are the values of its stage history.
+Records are planted as Zoho gives them; a deal's ``stages`` are the values of its stage history, or its entries, and a
+record's ``timeline`` has the entries of that.
 """
 
 from collections.abc import Callable
@@ -9,6 +10,8 @@ from typing import Any
 
 from workflows.sandbox.crm.asgi import CrmCall, LookAlike, Way, grant_token, required
 from workflows.sandbox.crm.crms import TOKEN, Crms, Row
+
+_PAGE = 200
 
 
 def zoho(crms: Callable[[], Crms]) -> LookAlike:
@@ -21,6 +24,7 @@ def zoho(crms: Callable[[], Crms]) -> LookAlike:
             Way("POST", "/oauth/v2/token", grant_token, open=True),
             Way("GET", "/crm/v7/settings/pipeline", lambda call: {"pipeline": call.crms.rows("zoho.pipeline")}),
             Way("GET", f"{record}/Stage_History", _stage_history),
+            Way("GET", f"{record}/__timeline", _timeline),
             Way("GET", f"{record}/Notes", _notes),
             Way("POST", f"{record}/Notes", _add_note, status=201),
             Way("GET", record, _read),
@@ -46,7 +50,18 @@ def _list(call: CrmCall) -> Any:
 def _stage_history(call: CrmCall) -> Any:
     row: Row = required(call.crms.row("zoho.Deals", call.places["id"]))
     stages = row.get("stages", [row.get("Stage")])
-    return {"data": [{"Stage": stage, "Modified_Time": "2026-11-23T09:00:00+00:00"} for stage in stages]}
+    usual = "2026-11-23T09:00:00+00:00"
+    return {
+        "data": [stage if isinstance(stage, dict) else {"Stage": stage, "Modified_Time": usual} for stage in stages]
+    }
+
+
+def _timeline(call: CrmCall) -> Any:
+    row: Row = required(call.crms.row(f"zoho.{call.places['kind']}", call.places["id"]))
+    first = int(call.query.get("page_token", 0))
+    entries, more = row.get("timeline", [])[first : first + _PAGE], len(row.get("timeline", [])) > first + _PAGE
+    info = {"next_page_token": str(first + _PAGE) if more else None, "more_records": more}
+    return {"__timeline": entries, "info": info} if entries else None
 
 
 def _notes(call: CrmCall) -> Any:
