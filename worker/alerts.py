@@ -40,6 +40,8 @@ REMEDIES: Final = {
     "approval overdue": "Decide: parhelion runs approve {run} --reason …, or reject",
     "blocked client": "Retry or cancel it: parhelion runs retry {run} --reason …",
     "data quality": "Each finding says how to mend it: parhelion data-quality",
+    "backfill not made": "What it would have found is missing until then: parhelion events backfill --since … {source}",
+    "subscription not renewed": "Deliveries end when it does, a week after the last renewal at the latest",
     "source silent": "Look in the sender's own log of deliveries, and whether its webhook is still active there",
 }
 
@@ -161,7 +163,7 @@ def _lines(alert: dict[str, Any]) -> list[str]:
     return [
         f"Parhelion: {alert['kind']}: {about}"[:TEXT_LENGTH],
         why if len(why) <= TEXT_LENGTH else why[:TEXT_LENGTH] + " …",
-        *([remedy.format(run=run)] if remedy else []),
+        *([remedy.format(run=run, source=alert.get("source"))] if remedy else []),
         *([f"More: parhelion runs show {run}"] if run else []),
     ]
 

@@ -13,6 +13,7 @@ from worker.events import Event
 from worker.inbox import Inbox
 from worker.journal.backfills import Backfills
 from worker.journal.reading import Reader
+from worker.journal.troubles import Troubles
 from worker.run import Workflow
 
 LOOK_EVERY_S: Final = 10.0
@@ -20,6 +21,7 @@ AGAIN_AFTER_S: Final = 300.0
 OVERLAP: Final = timedelta(hours=1)
 """Searches show a change late, and clocks differ."""
 TELL_EVERY: Final = 100
+NOT_MADE: Final = "backfill not made"
 
 Tell = Callable[[str], None]
 
@@ -146,16 +148,22 @@ class Backfill:
 class ScheduledBackfill:
     """Asks the systems after every outage of the web endpoint, and as often as the policy says. All workers may look.
 
+    People are told of a system that refuses to be asked.
+
     Args:
         backfill: asks.
         backfills: decides among the workers.
         every_hours: by system, how often it is asked; None: after outages only.
+        troubles: is told of what a person must mend.
     """
 
-    def __init__(self, backfill: Backfill, backfills: Backfills, every_hours: Mapping[str, float | None]) -> None:
+    def __init__(
+        self, backfill: Backfill, backfills: Backfills, every_hours: Mapping[str, float | None], troubles: Troubles
+    ) -> None:
         self._backfill = backfill
         self._backfills = backfills
         self._every_hours = every_hours
+        self._troubles = troubles
 
     async def keep_for_ever(self) -> None:
         """Ask when it is time, until cancelled."""
@@ -180,8 +188,13 @@ class ScheduledBackfill:
         due = await self._backfills.take(system, self._every_hours[system])
         if due is None:
             return None
-        outcome = await self._backfill.make(system, due.since - OVERLAP, tell=_log.info)
+        try:
+            outcome = await self._backfill.make(system, due.since - OVERLAP, tell=_log.info)
+        except NeedsOperator as error:
+            await self._troubles.note(NOT_MADE, system, str(error))
+            raise
         await self._backfills.done(system, due.now)
+        await self._troubles.mended(NOT_MADE, system)
         _log.info(
             "backfill made",
             system=system,

@@ -11,7 +11,10 @@ import structlog
 import uvicorn
 from starlette.applications import Starlette
 
-from worker.assemble import Chore, WorkerParts, durability_of, open_store, open_worker, web_app
+from worker.assemble.chores import Chore
+from worker.assemble.store import durability_of, open_store
+from worker.assemble.web import web_app
+from worker.assemble.worker import WorkerParts, open_worker
 from worker.embedded import EmbeddedValkey, only_one
 from worker.errors import ParhelionError
 from worker.heartbeat import heartbeat

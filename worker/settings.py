@@ -112,6 +112,7 @@ class Settings(BaseModel):
     zoho_url: WebAddress | None = None
     zoho_accounts_url: WebAddress | None = None
     zoho_api_version: str | None = None
+    channel_zoho: int | None = Field(default=None, ge=1)
     webhook_secrets: Mapping[str, tuple[SecretStr, ...]] = Field(default_factory=dict)
     alert_url: Annotated[SecretStr, AfterValidator(_secret_address)] | None = None
     alert_secret: SecretStr | None = None

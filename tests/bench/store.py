@@ -9,7 +9,7 @@ from statistics import median
 from redis.asyncio import Redis
 
 from tests.bench.world import World, deals
-from worker.assemble import Store, inbox_of, open_store
+from worker.assemble.store import Store, inbox_of, open_store
 from worker.events import Event
 from worker.journal import NewRun
 from worker.store import BRISK_TRIES, store_client

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 
 from tests.integration.processes import PARHELION, SECRET, free_port, until
-from worker.assemble import Store, open_store
+from worker.assemble.store import Store, open_store
 from worker.embedded import EmbeddedValkey
 from worker.events import Event, canonical_event
 

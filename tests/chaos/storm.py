@@ -23,7 +23,7 @@ from tests.chaos.supervised import Supervised, Valkey, port_out_of_the_way
 from tests.chaos.tenants import churned, count_standing, deal_won
 from tests.integration.processes import PARHELION, SECRET, Halo, look_alike, until
 from webhooks.signatures import sign_standard
-from worker.assemble import Store, open_store
+from worker.assemble.store import Store, open_store
 from worker.events import Event
 
 WORKERS: Final = 3

@@ -8,7 +8,7 @@ import pytest
 from tests.bench.world import deals
 from tests.chaos.scale import LONG
 from tests.integration.processes import Halo, Process, look_alike, until
-from worker.assemble import open_store
+from worker.assemble.store import open_store
 from worker.journal.records import RunRecord
 
 REQUESTS, WINDOW_S, DEALS = (100, 10, 60) if LONG else (60, 2, 24)

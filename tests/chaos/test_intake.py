@@ -14,7 +14,7 @@ from tests.bench.intake_sender import HUBSPOT_SECRET, SOURCES, send_load
 from tests.bench.world import World, open_world
 from tests.chaos.scale import SEED
 from tests.integration.processes import free_port
-from worker.assemble import Store, open_store
+from worker.assemble.store import Store, open_store
 from worker.errors import StoreUnavailable
 from worker.events import Event
 from worker.journal import Receipt

@@ -6,7 +6,7 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.chaos.laboratory import HELD_CLOCK
-from worker.assemble import DOORBELL
+from worker.assemble.store import DOORBELL
 from worker.events import Event
 from worker.journal import Journal, NewRun, Release
 from worker.journal.scripts import Scripts

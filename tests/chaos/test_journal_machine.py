@@ -23,7 +23,7 @@ from hypothesis.stateful import (
 
 from tests.chaos.laboratory import HELD_CLOCK
 from tests.chaos.scale import LONG
-from worker.assemble import DOORBELL
+from worker.assemble.store import DOORBELL
 from worker.errors import Fenced
 from worker.events import Event
 from worker.journal import LEASE_MS, Journal, NewRun, Release

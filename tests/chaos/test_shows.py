@@ -17,7 +17,7 @@ from tests.chaos.scale import LONG, SEED
 from tests.chaos.storm import Storm
 from tests.chaos.tenants import MONDAY, churned, count_standing, deal_won, new_tenant
 from tests.integration.processes import look_alike, until
-from worker.assemble import open_store
+from worker.assemble.store import open_store
 from worker.events import Event
 
 STARTED = int(MONDAY.timestamp() * 1000)

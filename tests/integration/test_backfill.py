@@ -14,6 +14,7 @@ from worker.inbox import Inbox
 from worker.jobs import encode_doorbell
 from worker.journal.backfills import GAP_MS, Backfills
 from worker.journal.scripts import Scripts
+from worker.journal.troubles import Troubles
 from workflows.registry import WORKFLOWS
 
 
@@ -38,7 +39,9 @@ class Office:
         return {"counts": counts, "missed": missed, "ids": [missed.id for missed in outcome.missed]}
 
     def scheduled(self, every_hours: float | None = None, worker: str = "worker-1") -> ScheduledBackfill:
-        return ScheduledBackfill(self.backfill, Backfills(self.scripts, worker), {"hubspot": every_hours})
+        every_hours_of = {"hubspot": every_hours}
+        troubles = Troubles(self.scripts)
+        return ScheduledBackfill(self.backfill, Backfills(self.scripts, worker), every_hours_of, troubles)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from tests.integration.processes import Halo, Parhelion, look_alike, parhelion, 
 from webhooks.delivery import Delivery
 from webhooks.samples import sample
 from webhooks.sending import basic
-from worker.assemble import Store, open_store
+from worker.assemble.store import Store, open_store
 from workflows.sandbox.crm.crms import TOKEN
 from workflows.sandbox.halopsa.reference import API_AGENT, WON_STATUS
 

@@ -9,7 +9,7 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.integration.processes import Parhelion, look_alike, parhelion
-from worker.assemble import budget_of, open_store
+from worker.assemble.store import budget_of, open_store
 from worker.budget import Hold
 from worker.cli.store_checks import Setup, budget, durability
 from worker.settings import Settings

@@ -7,7 +7,7 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.chaos.laboratory import HELD_CLOCK, Laboratory, laboratory
-from worker.assemble import DOORBELL
+from worker.assemble.store import DOORBELL
 from worker.events import Event, canonical_event
 from worker.journal.scripts import Scripts
 from worker.journal.verbs import Operator, Verbs

@@ -14,7 +14,8 @@ from redis.asyncio import Redis
 
 from tests.integration.processes import TOKEN, Parhelion, Process, free_port, look_alike, parhelion, until
 from tests.integration.world import NOON, World
-from worker.assemble import durability_of, open_store, web_app
+from worker.assemble.store import durability_of, open_store
+from worker.assemble.web import web_app
 from worker.embedded import EmbeddedValkey
 from worker.errors import StoreUnavailable
 from worker.settings import BadSettings, Settings, read_settings

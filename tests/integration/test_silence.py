@@ -15,7 +15,9 @@ from tests.integration.processes import SECRET, TOKEN, until
 from tests.integration.world import World
 from webhooks.signatures import sign_standard
 from worker.alerts import plain_text
-from worker.assemble import Store, open_store, silence_watch_of, web_app
+from worker.assemble.chores import silence_watch_of
+from worker.assemble.store import Store, open_store
+from worker.assemble.web import web_app
 from worker.jobs import encode_doorbell
 from worker.journal.heard import Heard
 from worker.journal.scripts import Scripts

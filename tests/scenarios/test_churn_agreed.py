@@ -6,7 +6,7 @@ from redis.asyncio import Redis
 
 from tests.chaos.laboratory import HELD_CLOCK, laboratory
 from tests.chaos.tenants import MONDAY, churned, tenant_with_a_client
-from worker.assemble import DOORBELL
+from worker.assemble.store import DOORBELL
 from worker.journal.scripts import Scripts
 from worker.journal.verbs import Operator, Verbs
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.memory_run import STARTED, MemoryRun, Notebook
 from tests.tenant import Crash, Tenant, event
-from worker.assemble import check_worker
+from worker.assemble.checks import check_worker
 from worker.budget import WaitingGuard
 from worker.errors import NeedsOperator
 from worker.planned_run import Plan, PlannedRun, draw_up

@@ -12,7 +12,7 @@ from tests.chaos.laboratory import HELD_CLOCK, laboratory
 from tests.chaos.tenants import MONDAY, churned, deal_won, tenant_with_a_client
 from tests.memory_run import STARTED, Asleep, Notebook
 from tests.tenant import Tenant, event
-from worker.assemble import DOORBELL
+from worker.assemble.store import DOORBELL
 from worker.journal.scripts import Scripts
 from worker.journal.verbs import Operator, Verbs
 

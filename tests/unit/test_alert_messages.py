@@ -6,7 +6,7 @@ import pytest
 from pydantic import SecretStr
 
 from worker.alerts import message, plain_text, slack_message
-from worker.assemble import check_worker
+from worker.assemble.checks import check_worker
 from worker.settings import BadSettings, Settings, read_settings
 
 ALERT: dict[str, Any] = {

@@ -9,11 +9,14 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from worker.assemble import Store, backfill_of, check_worker, halo_connection, policy_of
+from worker.assemble.checks import check_worker, policy_of
+from worker.assemble.chores import backfill_of
+from worker.assemble.crms import connected_systems
+from worker.assemble.halo import halo_connection
+from worker.assemble.store import Store
 from worker.backfill import Backfill, Outcome
 from worker.cli.output import Format, Output, show_json, show_list, stop
 from worker.cli.store import settings, store_of
-from worker.crm_connections import connected_systems
 from worker.errors import NeedsOperator, RetryLater
 from worker.journal.backfills import Backfills
 from worker.settings import Settings

@@ -11,7 +11,7 @@ from webhooks.captured import dump_captured, read_captured
 from webhooks.delivery import Delivery
 from webhooks.samples import sample
 from webhooks.verdict import explain
-from worker.assemble import public_url
+from worker.assemble.web import public_url
 from worker.cli.output import Format, Output, show_json, stop
 from worker.cli.store import settings
 from worker.settings import PREFIX, WEBHOOK_SECRET, Settings

@@ -13,7 +13,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from worker.assemble import budget_of, check_worker, halo_connection, policy_of
+from worker.assemble.checks import check_worker, policy_of
+from worker.assemble.halo import halo_connection
+from worker.assemble.store import budget_of
 from worker.budget import WaitingGuard
 from worker.cli.output import Format, Output, show_json, stop
 from worker.cli.store import settings, store_of

@@ -11,7 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from worker.assemble import Store, budget_of, halo_connection, policy_of
+from worker.assemble.checks import policy_of
+from worker.assemble.halo import halo_connection
+from worker.assemble.store import Store, budget_of
 from worker.budget import WaitingGuard
 from worker.cli.output import Format, Output, show_json, stop
 from worker.cli.runs import RunId, find

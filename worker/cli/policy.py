@@ -8,7 +8,9 @@ from typing import Any, Final
 
 import typer
 
-from worker.assemble import budget_of, halo_connection, policy_of
+from worker.assemble.checks import policy_of
+from worker.assemble.halo import halo_connection
+from worker.assemble.store import budget_of
 from worker.budget import WaitingGuard
 from worker.cli.output import Format, Output, show_json, show_list
 from worker.cli.store import settings, store_of

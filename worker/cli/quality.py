@@ -19,11 +19,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from worker.assemble import budget_of, check_worker, halo_connection, policy_of
+from worker.assemble.checks import check_worker, policy_of
+from worker.assemble.crms import won_lately
+from worker.assemble.halo import halo_connection
+from worker.assemble.store import budget_of
 from worker.budget import WaitingGuard
 from worker.cli.output import Format, Output, show_json, show_list, stop
 from worker.cli.store import settings, store_if_any
-from worker.crm_connections import won_lately
 from worker.errors import NeedsOperator, RetryLater
 from worker.settings import Settings
 from workflows.data_quality import Finding, Named, TapeInUse, examine

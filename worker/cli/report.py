@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
-from worker.assemble import Store, budget_of, halo_connection, policy_of
+from worker.assemble.checks import policy_of
+from worker.assemble.halo import halo_connection
+from worker.assemble.store import Store, budget_of
 from worker.cli.output import show_json, stop
 from worker.cli.runs import RunId, find
 from worker.cli.store import settings, store_of

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from worker.assemble import check_web, check_worker
+from worker.assemble.checks import check_web, check_worker
 from worker.cli.store import settings
 from worker.demo import run_demo
 from worker.serve import bind, stop_on_signals, valkey

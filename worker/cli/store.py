@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
-from worker.assemble import Store, open_store
+from worker.assemble.store import Store, open_store
 from worker.cli.output import stop
 from worker.embedded import EmbeddedValkey
 from worker.log import set_up_logging

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from worker.assemble import Store, budget_of, durability_of
+from worker.assemble.store import Store, budget_of, durability_of
 from worker.errors import StoreUnavailable
 from worker.settings import Settings
 from workflows.doctor import Check, State, Verdict

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from worker.assemble import Store
+from worker.assemble.store import Store
 from worker.cli.output import Format, Output, show_json, stop
 from worker.cli.runs import RunId, find, show_runs
 from worker.cli.store import with_store

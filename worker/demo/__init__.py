@@ -13,7 +13,8 @@ from typing import Any, Final
 import httpx
 
 from webhooks.delivery import Delivery
-from worker.assemble import open_store, public_url
+from worker.assemble.store import open_store
+from worker.assemble.web import public_url
 from worker.demo.props import COMPANY, Props, churn, equip, hubspot_records, kept_props, won_deal
 from worker.demo.story import Story
 from worker.errors import ParhelionError

@@ -17,7 +17,7 @@ from webhooks.delivery import Delivery
 from webhooks.sending import json_body
 from webhooks.signatures import sign_standard
 from webhooks.sources.hubspot import TIMESTAMP, V3, sign_v3
-from worker.crm_connections import NEEDED
+from worker.assemble.crms import NEEDED
 from worker.settings import Settings
 
 PORTAL: Final = 62515

@@ -9,6 +9,7 @@ from workflows.crm.pipedrive import Pipedrive
 from workflows.crm.records import Crm
 from workflows.crm.salesforce import Salesforce
 from workflows.crm.zoho import Zoho
+from workflows.crm.zoho_channel import ZohoChannel
 
 __all__ = [
     "Crm",
@@ -24,4 +25,5 @@ __all__ = [
     "RecordGone",
     "Salesforce",
     "Zoho",
+    "ZohoChannel",
 ]

@@ -11,7 +11,18 @@ from worker.errors import NeedsOperator, RetryLater
 from worker.events import Event
 from worker.run import Guard
 from worker.settings import PREFIX, Settings
-from workflows.crm import Crm, CrmHydrator, Dynamics, HaloHydrator, HubSpot, Pipedrive, Salesforce, Zoho
+from workflows.crm import (
+    Crm,
+    CrmHydrator,
+    Dynamics,
+    HaloHydrator,
+    HubSpot,
+    Pipedrive,
+    Salesforce,
+    Zoho,
+    ZohoChannel,
+)
+from workflows.crm.zoho import VERSION, signed_in
 from workflows.data_quality import WonDeal, won_deals
 from workflows.halopsa import Halo
 from workflows.hydration import Hydration, Hydrator
@@ -49,6 +60,32 @@ def half_connected(settings: Settings) -> list[str]:
         for name in needed
         if name not in given
     ]
+
+
+def channel_problems(settings: Settings) -> list[str]:
+    """Name what is missing to keep Zoho's notification channel open, if that is asked for."""
+    needed = {
+        "ZOHO_CLIENT_ID": settings.zoho_client_id,
+        "PUBLIC_URL": settings.public_url,
+        "WEBHOOK_SECRET_ZOHO": settings.webhook_secrets.get("zoho"),
+    }
+    missing = [name for name, value in needed.items() if not value] if settings.channel_zoho else []
+    return [f"{PREFIX}{name}: is not set, but {PREFIX}CHANNEL_ZOHO is" for name in missing]
+
+
+def zoho_channel_of(settings: Settings) -> ZohoChannel | None:
+    """Make what keeps Zoho's notification channel open, to be closed by the caller; None if nobody asked for it."""
+    if settings.channel_zoho is None:
+        return None
+    given = _given(settings, "zoho")
+    version = given.pop("api_version", VERSION)
+    return ZohoChannel(
+        signed_in(**given),
+        version,
+        channel_id=settings.channel_zoho,
+        notify_url=f"{settings.public_url}/webhooks/zoho",
+        token=settings.webhook_secrets["zoho"][0].get_secret_value(),
+    )
 
 
 def connected_systems(settings: Settings, policy: Policy) -> list[str]:
