@@ -247,10 +247,12 @@ async def test_a_key_that_came_meanwhile_is_not_overwritten(tenant: Tenant, deal
 async def test_an_inactive_client_of_the_key_comes_back_where_the_policy_says_so(tenant: Tenant, deal: Fields) -> None:
     tenant.policy = Policy(onboard_client=OnboardClient(inactive_client="reactivate"))
     known = tenant.sandbox.plant("Client", tenant.keyed(key="C-77", name="Old name", inactive=True))
-    result = await tenant.finish(event("deal.won", deal))
+    notebook = Notebook()
+    result = await tenant.finish(event("deal.won", deal), notebook)
 
     assert result.client_id == known
     assert not tenant.rows("Client", id=known)[0]["inactive"]
+    assert {workflow for workflow, _, _ in notebook.halted} == {"churn_client"}
 
 
 async def test_one_of_the_name_alone_is_asked_about_all_the_same(tenant: Tenant, deal: Fields) -> None:

@@ -10,6 +10,7 @@ import time_machine
 from tests.memory_run import STARTED, Asleep, Notebook
 from tests.tenant import AFTER, BEFORE, DAYS, Tenant, event
 from worker.errors import NeedsOperator, NotYet
+from workflows.routes import churn_route
 from workflows.sandbox import Faults
 
 LEAVES = {"client": {"id": "C-77"}, "last_service_day": "2026-11-22", "reason": "moved on"}
@@ -104,6 +105,16 @@ async def test_after_a_win_back_everything_is_as_before_and_tickets_stay_closed(
     assert note.startswith("Brought back after its end")
     assert f"contract {acme.endless}: changed: end: 2026-11-22 → nothing" in note
     assert "closed tickets stay closed" in note
+
+
+async def test_a_client_that_is_back_may_leave_again_on_a_day_that_nobody_knows(tenant: Tenant, acme: Acme) -> None:
+    tenant.change("Client", acme.client, inactive=True)
+    notebook = Notebook()
+    left = event("client.churned", {"client": {"id": "C-77"}, "undated": True}, source={"system": "salesforce"})
+
+    await tenant.finish(back(), notebook)
+
+    assert ("churn_client", churn_route(left).fact) in [(flow, fact) for flow, fact, _ in notebook.halted]
 
 
 async def test_what_a_person_has_changed_since_stays(tenant: Tenant, acme: Acme) -> None:
