@@ -173,6 +173,33 @@ async def test_where_nobody_knows_the_day_it_is_one_churn_all_the_same(world: Cr
     assert len({churn_route(event).fact for event in events}) == 1
 
 
+async def test_a_churn_lasts_while_one_value_of_the_rule_follows_another(world: CrmWorld) -> None:
+    identity, statuses = "8007F000001abcdQAA", ["Expired", "Cancelled", "Expired", "Activated"]
+    contract = {"Id": identity, "AccountId": CLIENT_IDS["salesforce"], "Status": statuses[0]}
+    world.crms.plant("salesforce.Contract", contract)
+    for days, old in enumerate(reversed(statuses[1:])):
+        moment = (LEFT + timedelta(days=days)).isoformat()
+        changed = {"ContractId": identity, "Field": "Status", "OldValue": old, "CreatedDate": moment}
+        world.crms.plant("salesforce.ContractHistory", changed)
+    ended = Source(churned=(RecordRule(object="contract", field="Status", values=("Expired", "Cancelled")),))
+
+    event = await world.hydrate(told("salesforce", "contract", identity), ended)
+
+    assert event.data["effective_at"] == LEFT.isoformat()
+
+
+async def test_a_second_label_beside_the_one_that_churns_changes_nothing(world: CrmWorld) -> None:
+    world.change("pipedrive.organizations", 1, label_ids=[24, 25])
+    for old, new, moment in [("24", "24,25", LEFT + timedelta(days=2)), ("7,9", "24", LEFT)]:
+        changed = {"record": "organizations/1", "field_key": "label", "old_value": old, "new_value": new}
+        world.crms.plant("pipedrive.changelog", changed | {"time": f"{moment:%Y-%m-%d %H:%M:%S}"})
+    labelled = Source(churned=(RecordRule(object="organization", field="label_ids", values=("24",)),))
+
+    event = await world.hydrate(told("pipedrive", "organization", "1"), labelled)
+
+    assert event.data["effective_at"] == LEFT.isoformat()
+
+
 @pytest.mark.parametrize("system", ["pipedrive", "dynamics", "zoho"])
 async def test_a_history_that_may_not_be_read_is_none(world: CrmWorld, system: str) -> None:
     churn(world, system)

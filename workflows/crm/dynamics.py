@@ -14,7 +14,7 @@ from worker.events import Event
 from worker.run import Guard
 from workflows.crm.api import Api, CrmRefused, RecordGone
 from workflows.crm.mapping import at, moment_of, text
-from workflows.crm.records import Fields, Outcome, Record, Wanted, Words
+from workflows.crm.records import Change, Fields, Outcome, Record, Wanted, Words
 from workflows.crm.sign_in import FetchedToken
 
 LOGIN_URL: Final = "https://login.microsoftonline.com"
@@ -172,17 +172,17 @@ class Dynamics:
         values = event.data.get("values") or {}
         return name in values if values else None
 
-    async def changed_at(self, record: Record, name: str) -> datetime | None:
+    async def changes(self, record: Record, name: str) -> Sequence[Change]:
         """Give the time when an opportunity was closed; of other columns that of the latest audit."""
-        closed = record.values.get("actualclosedate") if name in {"statecode", "statuscode"} else None
+        closed = moment_of(record.values.get("actualclosedate")) if name in {"statecode", "statuscode"} else None
         if closed:
-            return moment_of(closed)
+            return [Change(None, closed)]
         # RetrieveRecordChangeHistory tells no times over the Web API: Microsoft Learn, "Retrieve audit data".
         params = {"$select": "createdon,attributemask", "$filter": f"_objectid_value eq {record.id}"}
         audits = await self._history("audits", params | {"$orderby": "createdon desc"})
         number = await self._number(record.object, name) if audits else ""
-        masked = (audit for audit in audits if number in str(audit.get("attributemask") or "").split(","))
-        return moment_of(next((audit.get("createdon") for audit in masked), None)) if number else None
+        masked = [audit for audit in audits if number in str(audit.get("attributemask") or "").split(",")]
+        return [Change(None, moment_of(audit.get("createdon"))) for audit in masked] if number else []
 
     async def account(self) -> str:
         """Give the organisation's id."""

@@ -3,7 +3,6 @@
 Paths, types of associations and limits: developers.hubspot.com, "CRM API" (v3) and "Associations" (v4).
 """
 
-import itertools
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
@@ -17,7 +16,7 @@ from worker.events import Event
 from worker.run import Guard
 from workflows.crm.api import Api, RecordGone
 from workflows.crm.mapping import as_html, at, moment_of, number, text
-from workflows.crm.records import Fields, Outcome, Record, Wanted, Words, lost_again
+from workflows.crm.records import Change, Fields, Outcome, Record, Wanted, Words, changes_of, lost_again
 from workflows.crm.sign_in import FixedToken
 
 URL: Final = "https://api.hubapi.com"
@@ -191,13 +190,12 @@ class HubSpot:
         values = event.data.get("values") or {}
         return len(values) != 1 or name in values
 
-    async def changed_at(self, record: Record, name: str) -> datetime | None:
-        """Look into the property's history, the newest value first."""
+    async def changes(self, record: Record, name: str) -> Sequence[Change]:
+        """Look into the property's history."""
         path = f"{self._objects}/{PATHS[record.object]}/{record.id}"
         row = await self._api.send("GET", path, params={"propertiesWithHistory": name})
         past = at(row, f"propertiesWithHistory.{name}") or []
-        present = list(itertools.takewhile(lambda one: one.get("value") == past[0].get("value"), past))
-        return moment_of(present[-1].get("timestamp")) if present else None
+        return changes_of([(one.get("value"), moment_of(one.get("timestamp"))) for one in past])
 
     async def account(self) -> str:
         """Give the portal's id."""

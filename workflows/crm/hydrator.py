@@ -152,7 +152,7 @@ class CrmHydrator:
         return canonical(event, "client.updated", {"client": self._mapper.client(record) | more})
 
     async def _churned(self, event: Event, record: Record, rule: RecordRule) -> Event:
-        since = await self._crm.changed_at(record, rule.field)
+        since = await self._since(record, rule)
         refuse_history(event, self._beginning, since)
         client = await self._client(record)
         known = self._mapper.client(client)
@@ -168,6 +168,16 @@ class CrmHydrator:
             # Nobody knows whether it is news; where the event tells of the very field, its own day counts.
             more["undated"] = True
         return canonical(event, "client.churned", {"client": named, **more})
+
+    async def _since(self, record: Record, rule: RecordRule) -> datetime | None:
+        """Say since when a record fits a rule, whichever of the rule's values it has had meanwhile."""
+        since = None
+        for change in await self._crm.changes(record, rule.field):
+            since = change.at
+            earlier = replace(record, values={**record.values, rule.field: change.before})
+            if not await first_match([rule], earlier, self._crm):
+                break
+        return since
 
     def _refuse_missed(self, event: Event, rule: RecordRule, on: datetime | None) -> None:
         """Ignore a churn that a search found, unless it has a day on which it counts.

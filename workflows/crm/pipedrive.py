@@ -15,7 +15,7 @@ from worker.events import Event
 from worker.run import Guard
 from workflows.crm.api import Api, CrmRefused, RecordGone
 from workflows.crm.mapping import as_html, at, moment_of, text
-from workflows.crm.records import Fields, Outcome, Record, Wanted, Words, lost_again
+from workflows.crm.records import Change, Fields, Outcome, Record, Wanted, Words, lost_again
 from workflows.crm.sign_in import FixedToken
 
 URL: Final = "https://{domain}.pipedrive.com"
@@ -96,7 +96,7 @@ class Pipedrive:
         """A deal has a status; what it was before stands in its changelog, else in what was told."""
         if deal.values.get("status") == WON:
             return Outcome(won=True, at=moment_of(deal.values.get("won_time")))
-        changes = await self._changes(deal, "status")
+        changes = await self._logged(deal, "status")
         if not changes:
             return Outcome(won=False, won_before=at(event.data, "previous.status") == WON)
         past = [(change.get("new_value") == WON, moment_of(change.get("time"))) for change in changes]
@@ -147,13 +147,16 @@ class Pipedrive:
             return True
         return None if not previous or "." in name or len(name) == CUSTOM_KEY_LENGTH else False
 
-    async def changed_at(self, record: Record, name: str) -> datetime | None:
+    async def changes(self, record: Record, name: str) -> Sequence[Change]:
         """Give the time when a deal was lost, else look into the record's changelog."""
-        lost = record.values.get("lost_time") if (record.object, name) == ("deal", "status") else None
+        lost = moment_of(record.values.get("lost_time")) if (record.object, name) == ("deal", "status") else None
         if lost:
-            return moment_of(lost)
-        changes = await self._changes(record, name)
-        return moment_of(changes[0].get("time")) if changes else None
+            return [Change(None, lost)]
+        several = isinstance(record.values.get(name), list)
+        return [
+            Change(_split(one.get("old_value")) if several else one.get("old_value"), moment_of(one.get("time")))
+            for one in await self._logged(record, name)
+        ]
 
     async def account(self) -> str:
         """Give the company's id."""
@@ -182,7 +185,7 @@ class Pipedrive:
         """Close the connections."""
         await self._api.aclose()
 
-    async def _changes(self, record: Record, name: str) -> list[Mapping[str, Any]]:
+    async def _logged(self, record: Record, name: str) -> list[Mapping[str, Any]]:
         """List what changed a field, the latest first; nothing where the token may not read the changelog."""
         try:
             path = f"/v1/{PATHS[record.object]}/{record.id}/changelog"
@@ -239,6 +242,11 @@ def _record(kind: str, row: Mapping[str, Any]) -> Record:
 
 def _plain(value: Any) -> Any:
     return value.get("value", value) if isinstance(value, Mapping) else value
+
+
+def _split(value: Any) -> list[str]:
+    """Read several values, between which version 1 puts commas."""
+    return str(value or "").split(",")
 
 
 def _entries(row: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:

@@ -62,6 +62,29 @@ def lost_again(history: Iterable[tuple[bool, datetime | None]]) -> Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """One change of a field.
+
+    Attributes:
+        before: what the field held until then; None where that is not known, or was nothing.
+        at: when it was (UTC).
+    """
+
+    before: Any
+    at: datetime | None
+
+
+def changes_of(history: Sequence[tuple[Any, datetime | None]]) -> list[Change]:
+    """Read changes off a history.
+
+    Args:
+        history: what a field held, and since when (UTC), the latest first.
+    """
+    before = [value for value, _ in history[1:]] + [None]
+    return [Change(value, at) for (_, at), value in zip(history, before, strict=False)]
+
+
+@dataclass(frozen=True, slots=True)
 class Words:
     """What a CRM calls the kinds of records.
 
@@ -141,12 +164,8 @@ class Crm(Labelled, Protocol):
         """Whether the change of a field was told; None where the event leaves open what has changed."""
         ...
 
-    async def changed_at(self, record: Record, name: str) -> datetime | None:
-        """Say since when a field has its present value (UTC).
-
-        Returns:
-            None where the CRM does not keep that, or does not show it.
-        """
+    async def changes(self, record: Record, name: str) -> Sequence[Change]:
+        """List the changes of a field, the latest first; none where the CRM does not keep or show them."""
         ...
 
     async def account(self) -> str:

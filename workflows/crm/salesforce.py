@@ -14,7 +14,7 @@ from worker.events import Event
 from worker.run import Guard
 from workflows.crm.api import Api, CrmRefused
 from workflows.crm.mapping import at, moment_of, yes
-from workflows.crm.records import Fields, Outcome, Record, Wanted, Words, lost_again
+from workflows.crm.records import Change, Fields, Outcome, Record, Wanted, Words, lost_again
 from workflows.crm.sign_in import FetchedToken
 
 ID: Final = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
@@ -171,15 +171,15 @@ class Salesforce:
         del event, name
         return None
 
-    async def changed_at(self, record: Record, name: str) -> datetime | None:
+    async def changes(self, record: Record, name: str) -> Sequence[Change]:
         """Give the time when an opportunity came into its stage; other fields have a history where they are tracked."""
         if name == "StageName" and (since := moment_of(record.values.get("LastStageChangeDate"))):
-            return since
+            return [Change(None, since)]
         history, key = HISTORIES[record.object]
         # A reference ("RecordType.Name") is tracked under its own name.
-        condition = f"{key}='{record.id}' AND Field='{name.partition('.')[0]}' ORDER BY CreatedDate DESC LIMIT 1"
-        changes = await self._history(_select(["CreatedDate"], history, condition))
-        return moment_of(changes[0].get("CreatedDate")) if changes else None
+        condition = f"{key}='{record.id}' AND Field='{name.partition('.')[0]}' ORDER BY CreatedDate DESC"
+        rows = await self._history(_select(["OldValue", "CreatedDate"], history, condition))
+        return [Change(row.get("OldValue"), moment_of(row.get("CreatedDate"))) for row in rows]
 
     async def account(self) -> str:
         """Give the organisation's id."""

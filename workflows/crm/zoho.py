@@ -15,7 +15,7 @@ from worker.events import Event
 from worker.run import Guard
 from workflows.crm.api import Api, CrmRefused, RecordGone
 from workflows.crm.mapping import at, moment_of, text
-from workflows.crm.records import Fields, Outcome, Record, Wanted, Words, lost_again
+from workflows.crm.records import Change, Fields, Outcome, Record, Wanted, Words, changes_of, lost_again
 from workflows.crm.sign_in import FetchedToken
 
 URL, ACCOUNTS_URL = "https://www.zohoapis.com", "https://accounts.zoho.com"
@@ -143,18 +143,18 @@ class Zoho:
         names = set(_names(event.data.get("fields")))
         return name.partition(".")[0] in names if names else None
 
-    async def changed_at(self, record: Record, name: str) -> datetime | None:
-        """Look into a deal's stage history, the newest first; of other fields into the record's timeline."""
+    async def changes(self, record: Record, name: str) -> Sequence[Change]:
+        """Look into a deal's stage history; of other fields into the record's timeline."""
         if (record.object, name) == ("deal", "Stage"):
             history = await self._stage_history(record)
-            return moment_of(history[0].get("Modified_Time")) if history else None
+            return changes_of([(row.get("Stage"), moment_of(row.get("Modified_Time"))) for row in history])
         field = name.partition(".")[0]
-        times = [
-            moment_of(entry.get("audited_time"))
+        return [
+            Change(at(change, "_value.old"), moment_of(entry.get("audited_time")))
             for entry in await self._timeline(record)
-            if any(change.get("api_name") == field for change in entry.get("field_history") or ())
+            for change in entry.get("field_history") or ()
+            if change.get("api_name") == field
         ]
-        return max((one for one in times if one), default=None)
 
     async def account(self) -> str:
         """Give nothing: Zoho's notifications name no organisation."""
@@ -192,7 +192,7 @@ class Zoho:
             return []
 
     async def _timeline(self, record: Record) -> list[Mapping[str, Any]]:
-        """Read what happened to a record; nothing where the token may not."""
+        """Read what happened to a record, the latest first; nothing where the token may not."""
         path, params = f"{self._data}/{MODULES[record.object]}/{record.id}/__timeline", dict[str, str]()
         entries: list[Mapping[str, Any]] = []
         while True:
@@ -203,7 +203,7 @@ class Zoho:
             entries += at(answer, "__timeline") or ()
             following = text(at(answer, "info.next_page_token"))
             if following is None or not at(answer, "info.more_records"):
-                return entries
+                return sorted(entries, key=lambda entry: str(entry.get("audited_time")), reverse=True)
             params = {"page_token": following}
 
     async def _rows(self, path: str, params: Mapping[str, str]) -> list[Mapping[str, Any]]:
