@@ -340,6 +340,16 @@ async def test_a_reopened_deal_is_found_by_its_history_and_is_one_reopening(worl
     assert [(event.type, event.occurred_at) for event in events] == [("deal.reopened", LEFT)] * 2
 
 
+async def test_a_closing_that_does_not_say_how_it_closed_leaves_it_to_the_event(world: CrmWorld) -> None:
+    world.change("dynamics.opportunities", DEAL_IDS["dynamics"], statecode=0)
+    closing = {"_opportunityid_value": DEAL_IDS["dynamics"], "opportunitystatecode": None, "createdon": "2026-11-20"}
+    world.crms.plant("dynamics.opportunitycloses", closing)
+
+    assert (await world.hydrate(told("dynamics", values={"statecode": 0}))).type == "deal.reopened"
+    with pytest.raises(Ignored, match="not won"):
+        await world.hydrate(told("dynamics", values={"name": "Acme"}))
+
+
 @pytest.mark.parametrize("system", REOPEN)
 async def test_a_deal_that_was_only_lost_before_is_not_reopened(world: CrmWorld, system: str) -> None:
     REOPEN[system](world)

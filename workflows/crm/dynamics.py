@@ -219,9 +219,10 @@ class Dynamics:
 
     async def _closings(self, deal: Record) -> list[Mapping[str, Any]]:
         """List the closings that say whether the opportunity was won by them, the latest first."""
-        told = f"_opportunityid_value eq {deal.id} and opportunitystatecode ne null"
-        params = {"$select": "opportunitystatecode,modifiedon", "$filter": told, "$orderby": "createdon desc"}
-        return await self._history("opportunitycloses", params)
+        params = {"$select": "opportunitystatecode,modifiedon", "$filter": f"_opportunityid_value eq {deal.id}"}
+        closings = await self._history("opportunitycloses", params | {"$orderby": "createdon desc"})
+        # The column belongs to the closing's form, so that a program may leave it out.
+        return [closing for closing in closings if text(closing.get("opportunitystatecode"))]
 
     async def _number(self, kind: str, name: str) -> str:
         """Look the number up by which audits name a column, once; empty where there is none."""

@@ -86,9 +86,8 @@ def _column(call: CrmCall) -> Any:
 
 
 def _closings(call: CrmCall) -> Any:
-    about = call.query["$filter"].removeprefix("_opportunityid_value eq ").partition(" ")[0]
+    about = call.query["$filter"].removeprefix("_opportunityid_value eq ")
     rows = [row for row in call.crms.rows("dynamics.opportunitycloses") if row["_opportunityid_value"] == about]
-    rows = [row for row in rows if row.get("opportunitystatecode") is not None]
     rows.sort(key=lambda row: str(row["createdon"]), reverse=True)
     return {"value": [_chosen(row, call.query["$select"]) for row in rows]}
 
