@@ -15,7 +15,7 @@ from starlette.types import Lifespan
 from webhooks.answers import answer_error
 from webhooks.door import Door, Inbox, open_sources
 from webhooks.edge import Edge, RateLimit
-from webhooks.refused import Keep
+from webhooks.refused import KEPT_PER_SECOND, Keep
 from worker.errors import StoreUnavailable
 
 OPEN_EDGE: Final = Edge()
@@ -51,7 +51,8 @@ def webhook_app(
         lifespan: Starlette's own.
     """
     rate = RateLimit(edge.per_second, monotonic)
-    door = Door(inbox, open_sources(secrets), max_body_bytes, now, edge, rate, on_delivery, on_refused)
+    refusals = RateLimit(KEPT_PER_SECOND, monotonic)
+    door = Door(inbox, open_sources(secrets), max_body_bytes, now, edge, rate, refusals, on_delivery, on_refused)
 
     async def healthz(_: Request) -> Response:
         return JSONResponse({"status": "ok"})

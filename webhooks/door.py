@@ -98,6 +98,7 @@ class Door:
         now: the clock (UTC) that signatures are checked against.
         edge: what the operator has set about senders.
         rate: counts proven deliveries.
+        refusals: counts refused ones, of which not all are kept.
         on_delivery: told source and outcome of each delivery.
         on_refused: keeps what may be kept of a delivery to an open source that was refused.
     """
@@ -108,6 +109,7 @@ class Door:
     now: Callable[[], datetime]
     edge: Edge
     rate: RateLimit
+    refusals: RateLimit
     on_delivery: Callable[[str, str], None] | None
     on_refused: Keep | None
 
@@ -123,7 +125,8 @@ class Door:
             (log.info if answer.status_code < UNEXPECTED else log.error)(
                 "delivery", source=known, outcome=outcome, **facts
             )
-            if self.on_refused and known == name and answer.status_code in REFUSED:
+            counts = known == name and answer.status_code in REFUSED
+            if self.on_refused and counts and not self.refusals.wait_s(name):
                 headers = shown_headers(request.headers)
                 refused = Refused(name, answer.status_code, facts["reason"], request_id, self.now(), headers)
                 await _keep(self.on_refused, refused)

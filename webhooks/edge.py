@@ -53,7 +53,7 @@ def is_within(address: Address | None, networks: Sequence[Network]) -> bool:
 
 @dataclass(slots=True)
 class RateLimit:
-    """How many proven deliveries of each source are taken in by this process; a burst may have ten seconds' worth.
+    """How many deliveries of each source something is done with by this process; a burst may have ten seconds' worth.
 
     Args:
         per_second: how many, or None for as many as come.

@@ -22,6 +22,9 @@ SHOWN: Final = frozenset(
 """Headers whose values prove nothing; of all others only the name is kept."""
 HIDDEN: Final = "(not kept)"
 MAX_VALUE: Final = 200
+MAX_NAMES: Final = 50
+KEPT_PER_SECOND: Final = 1.0
+"""Of each source: a flood of strangers' requests must cost little and hide nothing for long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,4 +53,5 @@ Keep = Callable[[Refused], Awaitable[None]]
 
 def shown_headers(headers: Headers) -> dict[str, str]:
     """Give the headers as they may be kept."""
-    return {name: value[:MAX_VALUE] if name.lower() in SHOWN else HIDDEN for name, value in headers.items()}
+    some = headers.items()[:MAX_NAMES]
+    return {name[:MAX_VALUE]: value[:MAX_VALUE] if name.lower() in SHOWN else HIDDEN for name, value in some}

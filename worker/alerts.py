@@ -36,6 +36,8 @@ TRIED_AGAIN: Final = frozenset({408, 425, 429})
 SLACK_HOSTS: Final = ("hooks.slack.com", "hooks.slack-gov.com")
 
 REMEDIES: Final = {
+    "event failed": "Others may have failed for the same reason: parhelion events list --failed. Mend it, then: "
+    "parhelion events replay --failed --reason …",
     "run failed": "Mend what it says, then: parhelion runs retry {run} --reason …",
     "approval overdue": "Decide: parhelion runs approve {run} --reason …, or reject",
     "blocked client": "Retry or cancel it: parhelion runs retry {run} --reason …",

@@ -24,6 +24,9 @@ async def _journal_metrics(scripts: Scripts) -> bytes:
     reader, upkeep = Reader(scripts), Upkeep(scripts)
     registry = CollectorRegistry()
     runs = Gauge("parhelion_runs", "Runs in the journal by state.", ["state"], registry=registry)
+    failed = Gauge(
+        "parhelion_events_failed", "Events that could not be completed: a person must act.", registry=registry
+    )
     alerts = Gauge("parhelion_alerts_waiting", "Alerts that are still to be sent.", registry=registry)
     ended = Gauge("parhelion_ended_kept", "Ended runs and events that are not archived yet.", registry=registry)
     memory = Gauge("parhelion_store_memory_bytes", "Valkey's memory; no limit is 0.", ["kind"], registry=registry)
@@ -47,6 +50,7 @@ async def _journal_metrics(scripts: Scripts) -> bytes:
     try:
         for state, number in (await reader.counts()).items():
             runs.labels(state).set(number)
+        failed.set(await reader.failed_events())
         backlog = await upkeep.backlog()
         alerts.set(backlog.alerts)
         ended.set(backlog.ended)

@@ -18,6 +18,7 @@ from worker.assemble.worker import WorkerParts, open_worker
 from worker.embedded import EmbeddedValkey, only_one
 from worker.errors import ParhelionError
 from worker.heartbeat import heartbeat
+from worker.http_protocol import PunctualProtocol
 from worker.journal.backfills import Backfills
 from worker.settings import Settings
 
@@ -90,6 +91,7 @@ async def serving(app: Starlette, listener: socket.socket) -> AsyncIterator[None
     """Serve an application on a listening socket; requests in hand are answered before it ends."""
     config = uvicorn.Config(
         app,
+        http=PunctualProtocol,
         log_config=None,
         access_log=False,
         server_header=False,

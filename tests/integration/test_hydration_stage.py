@@ -1,5 +1,6 @@
 """What becomes of an event whose record is read first."""
 
+import json
 import time
 
 import pytest
@@ -11,6 +12,7 @@ from worker.errors import Ignored, NeedsOperator, RetryLater
 from worker.events import Event
 from worker.inbox import Inbox
 from worker.journal.records import event_details
+from worker.journal.verbs import NoSuchEvent
 from workflows.registry import WORKFLOWS
 
 
@@ -39,6 +41,54 @@ async def test_an_event_that_needs_a_person_fails_and_says_what(world: World) ->
     shown = await routed(world, NeedsOperator("the deal has no company"))
 
     assert (shown["state"], shown["reason"]) == ("failed", "the deal has no company")
+    (alert,) = [json.loads(text) for text in await world.redis.lrange("ph:alerts", 0, -1)]  # type: ignore[misc]  # redis 5 types both clients as one
+    assert (alert["kind"], alert["source"], alert["text"]) == ("event failed", "hubspot", "the deal has no company")
+
+
+async def test_what_fails_many_events_of_a_source_is_told_once(world: World) -> None:
+    async def hydrate(_: Event) -> Event:
+        raise NeedsOperator("the token has ended")
+
+    inbox = Inbox(world.journal, world.reader, world.workflows, hydrate)
+    events = [
+        Event(f"{source}:{number}", source, f"{source}.deal", NOON, {"data": {"id": "1"}})
+        for source in ("hubspot", "zoho")
+        for number in range(3)
+    ]
+    await inbox.accept(events)
+    for event in events:
+        await inbox.route(event.id)
+
+    alerts = [json.loads(text) for text in await world.redis.lrange("ph:alerts", 0, -1)]  # type: ignore[misc]  # redis 5 types both clients as one
+    assert [alert["source"] for alert in alerts] == ["hubspot", "zoho"]
+    assert len(await world.reader.events(failed=True)) == await world.reader.failed_events() == 6
+
+
+async def test_a_failed_event_is_completed_after_its_replay_which_says_who_and_why(world: World) -> None:
+    trouble: list[Exception] = [NeedsOperator("the token has ended")]
+
+    async def hydrate(event: Event) -> Event:
+        if trouble:
+            raise trouble.pop()
+        return event
+
+    inbox = Inbox(world.journal, world.reader, world.workflows, hydrate)
+    event = Event("hubspot:1", "hubspot", "hubspot.deal", NOON, {"type": "hubspot.deal", "data": {"id": "1"}})
+    await inbox.accept([event])
+    await inbox.route(event.id)
+    await world.verbs.replay(event.id, world.by)
+    await inbox.route(event.id)
+
+    stored = await world.reader.event(event.id)
+    assert stored is not None
+    shown = event_details(event.id, stored)
+    assert shown["state"] == "ignored"
+    assert [(entry["actor"], entry["action"], entry["reason"]) for entry in shown["history"]] == [
+        ("jane", "replayed", "mended in HaloPSA")
+    ]
+    assert await world.reader.failed_events() == 0
+    with pytest.raises(NoSuchEvent):
+        await world.verbs.replay("hubspot:2", world.by)
 
 
 @pytest.mark.parametrize(("after", "least_s"), [(600.0, 600), (None, 1)])

@@ -79,6 +79,7 @@ def parameter(key: str, /, **columns: Any) -> dict[str, Any]:
         (context("Win", **parameter("OpportunityClose", opportunityid={"Id": "c2"})), "c2"),
         (context("Lose", "opportunityclose", **parameter("OpportunityClose", opportunityid={"Id": "c2"})), "c2"),
         (context("SetState"), "b1"),
+        (context(" Win\n"), "b1"),
         (context("Delete"), "b1"),
         (context("Update", "account", **parameter("Target", name="New")), "b1"),
         (context("Merge", "account"), "b1"),
@@ -143,12 +144,36 @@ def test_the_rest_of_zoho_is_ignored(more: dict[str, Any]) -> None:
         ({"client": {"ID": 17, "inactive": True}}, "halopsa.client 17"),
         ({"contract_id": 3}, "halopsa.contract 3"),
         ({"webhook_id": "x", "events": [{"object_id": 1}]}, "halopsa.ticket 1"),
+        ({"webhook_id": "x", "events": [{"ticket": {"id": 5}}]}, "halopsa.ticket 5"),
+        ({"object_id": 17, "event": "Customer Updated"}, "halopsa.client 17"),
+        ({"object_id": 3, "event": "agreement updated"}, "halopsa.contract 3"),
+        ({"object_id": 8, "event": "ticket assigned to agent"}, "halopsa.ticket 8"),
     ],
 )
 def test_halopsa_s_record_is_found_in_whatever_form_it_comes(body: Any, end: str) -> None:
     (found,) = events("halopsa", body)
 
     assert f"{found.type} {found.data['id']}" == end
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"object_id": 55, "event": "quotation approved"},
+        {"object_id": 55, "event": "_test"},
+        {"object_id": 0, "event": "ticket created"},
+        {"object_id": "0"},
+        {"webhook_id": "x"},
+    ],
+)
+def test_a_number_that_is_no_record_s_is_never_taken_for_a_ticket_s(body: dict[str, Any]) -> None:
+    assert isinstance(read("halopsa", body)[0], Ignored)
+
+
+def test_one_message_of_a_batch_that_names_no_record_loses_none_of_the_others() -> None:
+    found = read("halopsa", {"webhook_id": "x", "events": [{"object_id": 1}, {"event": "?"}, {"object_id": 2}]})
+
+    assert [one.data["id"] if isinstance(one, Event) else "ignored" for one in found] == ["1", "ignored", "2"]
 
 
 def test_a_message_of_halopsa_without_a_name_or_time_is_never_taken_for_an_earlier_one() -> None:

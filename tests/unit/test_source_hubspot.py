@@ -27,8 +27,8 @@ TOLD = {
 SUBSCRIPTION = {"objectTypeId": "0-69", "propertyName": "hs_status"}
 
 
-def read(body: Any) -> list[Event | Ignored]:
-    return list(source.events(Delivery(Headers(), json.dumps(body).encode(), NOW)))
+def read(body: Any, url: str = "") -> list[Event | Ignored]:
+    return list(source.events(Delivery(Headers(), json.dumps(body).encode(), NOW, url)))
 
 
 def told(**changes: Any) -> Event | Ignored:
@@ -127,6 +127,15 @@ def test_a_workflow_s_record_without_an_id_cannot_be_read_and_a_contact_is_ignor
     assert isinstance(read({"vid": 1, "email": "a@b.example", "lifecyclestage": "customer"})[0], Ignored)
     assert isinstance(read({"objectTypeId": "0-1", "objectId": 1})[0], Ignored)
     assert isinstance(read({"objectTypeId": "0-3", "objectId": 1})[0], Event)
+
+
+def test_a_workflow_s_address_may_say_whose_record_it_is() -> None:
+    with pytest.raises(ValueError, match="objectTypeId"):
+        read({"hs_object_id": "9", "hs_churn": "yes"})
+    (found,) = read({"hs_object_id": "9", "hs_churn": "yes"}, url="https://x/webhooks/hubspot?objectTypeId=0-2")
+
+    assert isinstance(found, Event)
+    assert (found.type, found.data["id"]) == ("hubspot.company", "9")
 
 
 @pytest.mark.parametrize("body", [1, "x", [1], [None], [[]]])

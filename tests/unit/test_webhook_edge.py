@@ -283,6 +283,31 @@ async def test_a_refused_delivery_leaves_its_reason_and_its_headers_without_a_pr
     assert "x-hubspot-signature-v3" in kept.headers
 
 
+async def test_of_a_flood_of_refused_deliveries_a_few_are_kept() -> None:
+    web, stranger = Web(), replace(made("token"), headers=Headers({"content-type": "application/json"}))
+    transport = httpx.ASGITransport(web.app())
+    async with httpx.AsyncClient(transport=transport, base_url=PUBLIC) as client:
+        for name in ("token", "hubspot"):
+            for _ in range(30):
+                await client.post(f"/webhooks/{name}", content=stranger.body, headers=stranger.headers)
+
+    assert {name: sum(kept.source == name for kept in web.refused) for name in ("token", "hubspot")} == {
+        "token": 10,
+        "hubspot": 10,
+    }
+    assert len(web.outcomes) == 60
+
+
+async def test_of_a_refused_delivery_s_headers_no_more_than_some_are_kept() -> None:
+    web = Web()
+    await web.send(
+        replace(made("token"), headers=Headers({"content-type": "application/json"})),
+        **{f"x-{number}": "x" for number in range(90)},
+    )
+
+    assert len(web.refused[0].headers) == 50
+
+
 async def test_a_refused_delivery_that_cannot_be_kept_is_answered_all_the_same() -> None:
     web = Web(refused_trouble=StoreUnavailable("Valkey is away"))
 

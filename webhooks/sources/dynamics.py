@@ -47,23 +47,23 @@ def events(delivery: Delivery) -> Sequence[Event | Ignored]:
         return [Ignored(f"{record or 'a record'} {message}: {reason}")]
     if not identity:
         raise ValueError("the context names no record")
-    return [change_event("dynamics", delivery, _change(context, record, identity, columns))]
+    return [change_event("dynamics", delivery, _change(context, message, record, identity, columns))]
 
 
-def _change(context: Mapping[str, Any], record: str, identity: str, columns: Mapping[str, Any]) -> Change:
+def _change(context: Mapping[str, Any], message: str, record: str, identity: str, columns: Mapping[str, Any]) -> Change:
     step = context.get("OwningExtension")
     parts = (context.get(part) for part in ("OrganizationId", "OperationId", "OperationCreatedOn"))
     date = DATE.fullmatch(as_text(context.get("OperationCreatedOn")))
     return Change(
         object=record,
         id=identity,
-        change=CHANGES[context["MessageName"]],
+        change=CHANGES[message],
         # One save can call several steps; those of synchronous ones have no OperationId, hence record and time.
         key=[*map(as_text, parts), as_text(step.get("Id")) if isinstance(step, dict) else "", identity],
         account=as_text(context.get("OrganizationId")),
         occurred_at=from_milliseconds(date[1]) if date else None,
         values=scalars(columns),
-        details={"message": context["MessageName"]},
+        details={"message": message},
     )
 
 

@@ -15,6 +15,12 @@ from worker.events import Event, read_json, read_time
 
 RECORDS: Final = ("ticket", "client", "contract", "user", "site", "asset", "invoice")
 """Kinds of records by the words of an event ("ticket status changed") or the name of the nested object."""
+SCREEN_WORDS: Final = {"customer": "client", "agreement": "contract"}
+"""What HaloPSA's screens call them, and so its events may."""
+OTHERS: Final = frozenset(
+    {"agent", "appointment", "article", "item", "order", "quotation", "quote", "supplier", "_test"}
+)
+"""Words of events about what is none of these; a number of theirs must not be taken for a ticket's."""
 TOLD: Final = ("status_id", "tickettype_id", "client_id", "inactive", "hasbeenclosed")
 
 
@@ -30,11 +36,12 @@ def events(delivery: Delivery) -> Sequence[Event | Ignored]:
 def _wrapped(body: Any) -> list[Any]:
     """Give the messages of a batch that comes in an object: the form of a batch is not documented."""
     lists = [value for value in body.values() if isinstance(value, list)] if isinstance(body, dict) else []
-    return next((inner for inner in lists if inner and all(map(_names_a_record, inner))), [])
+    return next((inner for inner in lists if any(map(_names_a_record, inner))), [])
 
 
 def _names_a_record(message: Any) -> bool:
-    return isinstance(message, dict) and "object_id" in _lowered(message)
+    names = _lowered(message) if isinstance(message, dict) else {}
+    return "object_id" in names or any(isinstance(names.get(kind), dict) for kind in RECORDS)
 
 
 def _event(delivery: Delivery, message: Mapping[str, Any]) -> Event | Ignored:
@@ -42,6 +49,8 @@ def _event(delivery: Delivery, message: Mapping[str, Any]) -> Event | Ignored:
     kind = _kind(words, message)
     nested = _nested(kind, message)
     identity = _identity(kind, message, nested)
+    if not kind:
+        return Ignored(f"{words[:100]}: such events start nothing")
     if not identity:
         return Ignored(f"a message that names no record; its fields: {', '.join(sorted(message))[:200]}")
     moment = read_time(message.get("timestamp"))
@@ -64,10 +73,11 @@ def _event(delivery: Delivery, message: Mapping[str, Any]) -> Event | Ignored:
 
 
 def _kind(words: str, message: Mapping[str, Any]) -> str:
-    """Tell what a message is about; a ticket where nothing says otherwise."""
+    """Tell what a message is about; a ticket where nothing says otherwise, nothing where it is of no interest."""
     named = [kind for kind in RECORDS if isinstance(message.get(kind), dict) or f"{kind}_id" in message]
-    spoken = [kind for kind in RECORDS if kind in words.lower().replace("_", " ").split()]
-    return next(iter(spoken + named), "ticket")
+    said = [SCREEN_WORDS.get(word, word) for word in words.lower().split()]
+    spoken = [kind for kind in RECORDS if kind in said]
+    return next(iter(spoken + named), "" if OTHERS.intersection(said) else "ticket")
 
 
 def _nested(kind: str, message: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -78,7 +88,7 @@ def _nested(kind: str, message: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _identity(kind: str, message: Mapping[str, Any], nested: Mapping[str, Any]) -> str:
     places = (message.get("object_id"), message.get(f"{kind}_id"), nested.get("id"), nested.get(f"{kind}_id"))
-    return next((text for place in places if (text := as_text(place))), "")
+    return next((text for place in places if (text := as_text(place)) not in {"", "0"}), "")
 
 
 def _folded(value: Mapping[str, Any]) -> dict[str, Any]:

@@ -162,7 +162,10 @@ def _workflow_record(delivery: Delivery, record: Mapping[str, Any]) -> Event | I
     inner = record.get("properties")
     chosen = {**record, **(inner if isinstance(inner, dict) else {})}
     values = {name: value.get("value") if isinstance(value, dict) else value for name, value in chosen.items()}
-    kind, identity = _workflow_object(values)
+    named = dict(delivery.query).get("objectTypeId")
+    kind, identity = _workflow_object(values if named is None else {"objectTypeId": named, **values})
+    if not kind and "email" not in values:
+        raise ValueError("the record's kind is unknown: put ?objectTypeId=0-3 (deal) or 0-2 (company) in the address")
     if kind not in RECORDS:
         return Ignored("a workflow's record that is neither a deal nor a company")
     if not identity:

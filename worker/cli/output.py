@@ -1,10 +1,11 @@
 """How commands show things: tables for people, JSON for scripts."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Final, NoReturn
 
 import typer
 from rich.console import Console
@@ -22,6 +23,7 @@ STATE_STYLES = {
 
 UNBROKEN = {"id", "workflow", "type", "state", "updated_at", "received_at", "started_at", "took"}
 """Columns that a narrow terminal must not break."""
+CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class Format(StrEnum):
@@ -72,6 +74,8 @@ def _cell(column: str, value: Any) -> Text:
     text = "" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     if column == "at" or column.endswith("_at"):
         text = _local_time(text)
+    # What senders wrote must not steer the terminal.
+    text = CONTROL.sub("�", text)
     return Text(text, style=STATE_STYLES.get(text, "") if column == "state" else "")
 
 

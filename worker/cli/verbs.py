@@ -1,23 +1,20 @@
 """`parhelion runs` verbs: what operators do to runs. Each leaves who and why in the run's history."""
 
-import getpass
 import json
-import sys
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 import typer
 
 from worker.assemble.store import Store
-from worker.cli.output import Format, Output, show_json, stop
+from worker.cli.acting import Reason, Yes, ask, attempt, by, confirm, report
+from worker.cli.output import Format, Output, stop
 from worker.cli.runs import RunId, find, show_runs
 from worker.cli.store import with_store
 from worker.journal.reading import Reader
 from worker.journal.records import RunRecord
 from worker.journal.verbs import NoSuchRun, NotPossible, Operator
 
-Reason = Annotated[str, typer.Option(help="Why; it stays in the run's history.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask back.")]
 Step = Annotated[str, typer.Argument(help="The step's id, as `runs show` shows it.")]
 MaybeRun = Annotated[str | None, typer.Argument(help="One run.")]
 OfWorkflow = Annotated[str | None, typer.Option("--workflow", help="All runs of this workflow.")]
@@ -35,7 +32,7 @@ def retry(
 ) -> None:
     """Let a failed or waiting run go on now; or, by filter, all failed runs that match."""
     if run_id is not None:
-        _act(run_id, "retried", output, lambda store: _retry_one(store, run_id, from_step, _by(reason)))
+        _act(run_id, "retried", output, lambda store: _retry_one(store, run_id, from_step, by(reason)))
         return
     if workflow is None and error is None and client is None:
         stop("name a run, or choose failed ones with --workflow, --error or --client", 2)
@@ -45,15 +42,15 @@ def retry(
         stop("no failed run matches", 4)
     if not yes:
         show_runs(matching, Format.TABLE)
-        _ask(f"Retry these {len(matching)} runs?")
-    results = with_store(lambda store: _retry_all(store, [run.id for run in matching], _by(reason)))
-    _report(results, "retried", output)
+        ask(f"Retry these {len(matching)} runs?")
+    results = with_store(lambda store: _retry_all(store, [run.id for run in matching], by(reason)))
+    report(results, "retried", output)
 
 
 def skip(run_id: RunId, step: Step, reason: Reason = "", yes: Yes = False, output: Output = Format.TABLE) -> None:
     """Leave out a step whose result nobody needs; the run ends as succeeded_with_skips."""
-    _confirm(yes, f"Skip step {step} of run {run_id}?")
-    _act(run_id, f"goes on without {step}", output, lambda store: store.verbs.skip(run_id, _by(reason), step))
+    confirm(yes, f"Skip step {step} of run {run_id}?")
+    _act(run_id, f"goes on without {step}", output, lambda store: store.verbs.skip(run_id, by(reason), step))
 
 
 def mark_done(
@@ -66,14 +63,14 @@ def mark_done(
 ) -> None:
     """Put a result in a step's place: you have done by hand what it should do."""
     value = _json(result, "--result")
-    _confirm(yes, f"Mark step {step} of run {run_id} as done?")
-    _act(run_id, f"goes on after {step}", output, lambda store: store.verbs.mark_done(run_id, _by(reason), step, value))
+    confirm(yes, f"Mark step {step} of run {run_id} as done?")
+    _act(run_id, f"goes on after {step}", output, lambda store: store.verbs.mark_done(run_id, by(reason), step, value))
 
 
 def cancel(run_id: RunId, reason: Reason = "", yes: Yes = False, output: Output = Format.TABLE) -> None:
     """End a run. What it has done stays done."""
-    _confirm(yes, f"Cancel run {run_id}?")
-    _act(run_id, "cancelled", output, lambda store: store.verbs.cancel(run_id, _by(reason)))
+    confirm(yes, f"Cancel run {run_id}?")
+    _act(run_id, "cancelled", output, lambda store: store.verbs.cancel(run_id, by(reason)))
 
 
 def approve(
@@ -87,19 +84,19 @@ def approve(
 ) -> None:
     """Say yes to what a run asks."""
     value = _answer(answer, use, create_new=create_new)
-    _confirm(yes, f"Approve what run {run_id} asks?")
+    confirm(yes, f"Approve what run {run_id} asks?")
     _act(
         run_id,
         "approved",
         output,
-        lambda store: store.verbs.decide(run_id, _by(reason), approved=True, answer=value),
+        lambda store: store.verbs.decide(run_id, by(reason), approved=True, answer=value),
     )
 
 
 def reject(run_id: RunId, reason: Reason = "", yes: Yes = False, output: Output = Format.TABLE) -> None:
     """Say no to what a run asks: it ends as cancelled."""
-    _confirm(yes, f"Reject what run {run_id} asks, and so cancel it?")
-    _act(run_id, "rejected", output, lambda store: store.verbs.decide(run_id, _by(reason), approved=False))
+    confirm(yes, f"Reject what run {run_id} asks, and so cancel it?")
+    _act(run_id, "rejected", output, lambda store: store.verbs.decide(run_id, by(reason), approved=False))
 
 
 def pause(
@@ -112,8 +109,8 @@ def pause(
 ) -> None:
     """Let a run, a workflow or everything stand still; deliveries are still taken."""
     scope = _scope(run_id, workflow, everything=everything)
-    _confirm(yes, f"Pause {scope}?")
-    _act(scope, "paused", output, lambda store: store.verbs.pause(scope, _by(reason)))
+    confirm(yes, f"Pause {scope}?")
+    _act(scope, "paused", output, lambda store: store.verbs.pause(scope, by(reason)))
 
 
 def resume(
@@ -126,8 +123,8 @@ def resume(
 ) -> None:
     """Let what was paused go on."""
     scope = _scope(run_id, workflow, everything=everything)
-    _confirm(yes, f"Resume {scope}?")
-    _act(scope, "resumed", output, lambda store: store.verbs.resume(scope, _by(reason)))
+    confirm(yes, f"Resume {scope}?")
+    _act(scope, "resumed", output, lambda store: store.verbs.resume(scope, by(reason)))
 
 
 class _Filter:
@@ -160,15 +157,7 @@ async def _from(store: Store, run_id: str, from_step: str) -> list[str]:
 
 
 async def _retry_all(store: Store, run_ids: list[str], by: Operator) -> list[dict[str, str]]:
-    return [await _result(run_id, store.verbs.retry(run_id, by)) for run_id in run_ids]
-
-
-async def _result(run_id: str, act: Awaitable[Any]) -> dict[str, str]:
-    try:
-        await act
-    except (NotPossible, NoSuchRun) as error:
-        return {"id": run_id, "problem": str(error)}
-    return {"id": run_id, "problem": ""}
+    return [await attempt(run_id, store.verbs.retry(run_id, by)) for run_id in run_ids]
 
 
 def _act(subject: str, done: str, output: Format, act: Callable[[Store], Awaitable[Any]]) -> None:
@@ -179,17 +168,7 @@ def _act(subject: str, done: str, output: Format, act: Callable[[Store], Awaitab
         stop(f"{error}: `parhelion runs list` shows those there are", 4)
     except NotPossible as error:
         stop(str(error), 1)
-    _report([{"id": subject, "problem": ""}], done, output)
-
-
-def _report(results: list[dict[str, str]], done: str, output: Format) -> None:
-    if output is Format.JSON:
-        show_json(results)
-    else:
-        for result in results:
-            typer.echo(result["problem"] or f"{result['id']}: {done}")
-    if any(result["problem"] for result in results):
-        raise typer.Exit(1)
+    report([{"id": subject, "problem": ""}], done, output)
 
 
 def _answer(answer: str, use: int | None, *, create_new: bool) -> Any:
@@ -198,10 +177,6 @@ def _answer(answer: str, use: int | None, *, create_new: bool) -> Any:
     if use is not None:
         return {"use": use}
     return {"create_new": True} if create_new else _json(answer, "--answer")
-
-
-def _by(reason: str) -> Operator:
-    return Operator(getpass.getuser(), reason)
 
 
 def _scope(run_id: str | None, workflow: str | None, *, everything: bool) -> str:
@@ -216,15 +191,3 @@ def _json(text: str, option: str) -> Any:
         return json.loads(text)
     except ValueError as error:
         stop(f"{option} is not JSON: {error}", 2)
-
-
-def _confirm(yes: bool, question: str) -> None:
-    """Ask back a person at a terminal; a script says what it means."""
-    if not yes and sys.stdin.isatty():
-        _ask(question)
-
-
-def _ask(question: str) -> None:
-    if not sys.stdin.isatty():
-        stop(f"{question} Say so with --yes", 2)
-    typer.confirm(question, abort=True)

@@ -218,10 +218,6 @@ class Journal:
         """
         _owned(await self._scripts.call("free_fact", claim.run, claim.token))
 
-    async def replay(self, event_id: str) -> str:
-        """Let an event be routed anew; returns "ok", "unknown" or what stands against it."""
-        return str(await self._scripts.call("replay", event_id))
-
     async def renew(self, claim: Claim) -> None:
         """Extend the lease.
 

@@ -6,6 +6,7 @@ local before = tonumber(ARGV[1])
 local function forget_event(id)
   redis.call('UNLINK', event_key(id))
   redis.call('ZREM', 'ph:events', id)
+  redis.call('ZREM', 'ph:events:failed', id)
 end
 
 local function has_runs(event)

@@ -6,6 +6,7 @@ from typing import Any, Final
 from worker.journal.records import RUN_STATES, RunRecord, unpack_body
 from worker.journal.scripts import Scripts
 
+FAILED_EVENTS: Final = "ph:events:failed"
 PAGE: Final = 100
 """Runs that are read whole in one round trip."""
 
@@ -25,10 +26,15 @@ class Reader:
         stored = dict(await self._scripts.read("HGETALL", f"ph:event:{event_id}"))
         return {**stored, "body": unpack_body(stored["body"])} if stored else None
 
-    async def events(self, limit: int | None = None) -> list[tuple[str, dict[str, str]]]:
-        """Read the newest events, the newest first."""
-        ids = await self._scripts.read("ZREVRANGE", "ph:events", 0, -1 if limit is None else limit - 1)
+    async def events(self, limit: int | None = None, *, failed: bool = False) -> list[tuple[str, dict[str, str]]]:
+        """Read the newest events, the newest first, perhaps only those that could not be completed."""
+        index = FAILED_EVENTS if failed else "ph:events"
+        ids = await self._scripts.read("ZREVRANGE", index, 0, -1 if limit is None else limit - 1)
         return await self._scripts.hashes("ph:event:", ids)
+
+    async def failed_events(self) -> int:
+        """Count the events that could not be completed."""
+        return int(await self._scripts.read("ZCARD", FAILED_EVENTS))
 
     async def run(self, run_id: str) -> RunRecord | None:
         """Read one run with its event and history."""

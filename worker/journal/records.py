@@ -3,7 +3,7 @@
 import base64
 import json
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, TypeVar
@@ -179,6 +179,7 @@ def event_details(event_id: str, stored: Hash) -> dict[str, Any]:
         "reason": stored.get("reason") or stored.get("error"),
         "occurred_at": iso(stored["occurred"]),
         "received_at": iso(stored["received"]),
+        "history": _history(json.loads(stored.get("history", "[]"))),
         "payload": json.loads(unpack_body(stored["body"])),
     }
 
@@ -224,7 +225,7 @@ class RunRecord:
             "input": json.loads(unpack_body(self.event["body"])) if "body" in self.event else None,
             "result": json.loads(run["result"]) if "result" in run else None,
             "steps": self.steps(),
-            "history": [{**entry, "at": iso(entry["at"])} for entry in map(json.loads, self.history)],
+            "history": _history(map(json.loads, self.history)),
         }
 
     def steps(self) -> list[dict[str, Any]]:
@@ -247,6 +248,10 @@ class RunRecord:
 def iso(ms: Any) -> str:
     """Write a server time in milliseconds as ISO 8601 in UTC."""
     return datetime.fromtimestamp(int(ms) / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _history(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{**entry, "at": iso(entry["at"])} for entry in entries]
 
 
 def _done(step: str, record: StepRecord) -> dict[str, Any]:

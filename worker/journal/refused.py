@@ -1,13 +1,14 @@
-"""Deliveries that were refused: the newest ones, for a day."""
+"""Deliveries that were refused: the newest ones of each source, for a day."""
 
 import json
+from collections.abc import Iterable
 from typing import Any, Final
 
 from worker.journal.scripts import Scripts
 
-KEPT: Final = 500
+KEPT: Final = 200
+"""Of each source, so that a flood of one hides nothing of another."""
 KEPT_S: Final = 24 * 3600
-KEY: Final = "ph:refused"
 
 
 class RefusedDeliveries:
@@ -21,17 +22,23 @@ class RefusedDeliveries:
         self._scripts = scripts
 
     async def keep(self, refusal: dict[str, Any], at: float) -> None:
-        """Keep one; `at` is its time in seconds since 1970."""
-        text = json.dumps(refusal, ensure_ascii=False, sort_keys=True)
+        """Keep one, which names its ``source``; `at` is its time in seconds since 1970."""
+        text, key = json.dumps(refusal, ensure_ascii=False, sort_keys=True), _key(refusal["source"])
         await self._scripts.batch(
             [
-                ("ZADD", KEY, str(at), text),
-                ("ZREMRANGEBYRANK", KEY, "0", str(-KEPT - 1)),
-                ("ZREMRANGEBYSCORE", KEY, "-inf", str(at - KEPT_S)),
-                ("EXPIRE", KEY, str(KEPT_S)),
+                ("ZADD", key, str(at), text),
+                ("ZREMRANGEBYRANK", key, "0", str(-KEPT - 1)),
+                ("ZREMRANGEBYSCORE", key, "-inf", str(at - KEPT_S)),
+                ("EXPIRE", key, str(KEPT_S)),
             ]
         )
 
-    async def newest(self, limit: int) -> list[dict[str, Any]]:
-        """Read the newest ones, the newest first."""
-        return [json.loads(text) for text in await self._scripts.read("ZREVRANGE", KEY, 0, limit - 1)]
+    async def newest(self, sources: Iterable[str]) -> list[dict[str, Any]]:
+        """Read those of some sources, the newest first."""
+        found = await self._scripts.batch([("ZREVRANGE", _key(source), "0", "-1", "WITHSCORES") for source in sources])
+        kept = [(float(at), text) for flat in found for text, at in zip(flat[::2], flat[1::2], strict=True)]
+        return [json.loads(text) for _, text in sorted(kept, reverse=True)]
+
+
+def _key(source: str) -> str:
+    return f"ph:refused:{source}"

@@ -1,7 +1,7 @@
 -- Let an event be routed anew.
--- ARGV: event id
+-- ARGV: event id, who, why
 -- Returns 'ok', 'unknown', or what stands against it
-local id = ARGV[1]
+local id, actor, reason = unpack(ARGV)
 local event = event_key(id)
 local state, runs = unpack(redis.call('HMGET', event, 'state', 'runs'))
 if not state then return 'unknown' end
@@ -14,6 +14,11 @@ local now = now_ms()
 redis.call('HSET', event, 'state', 'received', 'received', now)
 redis.call('HDEL', event, 'runs', 'reason', 'error', 'repeats', 'attempts')
 redis.call('ZREM', 'ph:ended', 'event/' .. id)
+redis.call('ZREM', 'ph:events:failed', id)
+local history = cjson.decode(redis.call('HGET', event, 'history') or '[]')
+if #history >= HISTORY_KEPT then table.remove(history, 1) end
+history[#history + 1] = { at = now, actor = actor, action = 'replayed', reason = reason }
+redis.call('HSET', event, 'history', cjson.encode(history))
 attend('event/' .. id, now + 5000)
 ring('event/' .. id, now)
 return 'ok'

@@ -10,9 +10,7 @@ for i = 1, #found, 2 do
   local key = kind == 'runs' and run_key(id) or event_key(id)
   if redis.call('EXISTS', key) == 0 then
     redis.call('ZREM', 'ph:' .. kind, id)
-    if kind == 'runs' then
-      for _, state in ipairs(states) do redis.call('ZREM', 'ph:runs:' .. state, id) end
-    end
+    for _, state in ipairs(states) do redis.call('ZREM', 'ph:' .. kind .. ':' .. state, id) end
     trimmed = trimmed + 1
   end
 end

@@ -1,4 +1,4 @@
-"""What operators do to runs, each with who and why in the run's history."""
+"""What operators do to runs and events, each with who and why in their history."""
 
 import json
 from collections.abc import Sequence
@@ -11,11 +11,15 @@ from worker.journal.scripts import Scripts
 
 
 class NotPossible(ParhelionError):
-    """The run is not in a state for this."""
+    """The run, or the event, is not in a state for this."""
 
 
 class NoSuchRun(ParhelionError):
     """There is no run of this id."""
+
+
+class NoSuchEvent(ParhelionError):
+    """There is no event of this id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,7 @@ class Verbs:
     """The acts.
 
     Raises (every method):
-        NoSuchRun: there is no such run.
+        NoSuchRun, NoSuchEvent: there is no such run or event.
         NotPossible: with what stands against it.
         StoreUnavailable: Valkey did not answer; nothing was done.
     """
@@ -66,6 +70,14 @@ class Verbs:
     async def resume(self, scope: str, by: Operator) -> None:
         """Let runs that were paused go on."""
         await self._do("pause", scope, by.actor, by.reason, "resume")
+
+    async def replay(self, event_id: str, by: Operator) -> None:
+        """Let an event be completed and sent on anew."""
+        answer = str(await self._scripts.call("replay", event_id, by.actor, by.reason))
+        if answer == "unknown":
+            raise NoSuchEvent(f"there is no event {event_id}")
+        if answer != "ok":
+            raise NotPossible(f"{event_id}: not possible: {answer}")
 
     async def _mark(self, run_id: str, by: Operator, step: str, result: Any, how: str) -> None:
         now = int(await self._scripts.call("now"))

@@ -1,7 +1,7 @@
 """Zoho CRM's notification channel, which ends unless it is asked for again.
 
 Path, fields and how to renew it: zoho.com/crm/developer, "Enable notifications" (API version 7). A channel lives an
-hour unless told otherwise, a week at most; one that is asked for longer lives an hour. To renew it is to enable it anew.
+hour unless told otherwise, a week at most; one that is asked for longer lives an hour. To renew is to enable it anew.
 """
 
 from collections.abc import Iterator, Mapping

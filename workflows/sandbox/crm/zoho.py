@@ -5,13 +5,16 @@ record's ``timeline`` has the entries of that.
 """
 
 from collections.abc import Callable
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
 from workflows.sandbox.crm.asgi import CrmCall, LookAlike, Way, grant_token, required
 from workflows.sandbox.crm.crms import TOKEN, Crms, Row
 
 _PAGE = 200
+
+AN_HOUR: Final = timedelta(hours=1)
+A_WEEK: Final = timedelta(days=7)
 
 
 def zoho(crms: Callable[[], Crms]) -> LookAlike:
@@ -23,6 +26,7 @@ def zoho(crms: Callable[[], Crms]) -> LookAlike:
         [
             Way("POST", "/oauth/v2/token", grant_token, open=True),
             Way("GET", "/crm/v7/settings/pipeline", lambda call: {"pipeline": call.crms.rows("zoho.pipeline")}),
+            Way("POST", "/crm/v7/actions/watch", _watch, status=201),
             Way("GET", f"{record}/Stage_History", _stage_history),
             Way("GET", f"{record}/__timeline", _timeline),
             Way("GET", f"{record}/Notes", _notes),
@@ -62,6 +66,25 @@ def _timeline(call: CrmCall) -> Any:
     entries, more = row.get("timeline", [])[first : first + _PAGE], len(row.get("timeline", [])) > first + _PAGE
     info = {"next_page_token": str(first + _PAGE) if more else None, "more_records": more}
     return {"__timeline": entries, "info": info} if entries else None
+
+
+def _watch(call: CrmCall) -> Any:
+    """Open channels, or renew them: for an hour where no end is asked for, or one that is more than a week away."""
+    return {"watch": [_channel(call.crms, wanted) for wanted in call.body["watch"]]}
+
+
+def _channel(crms: Crms, wanted: Row) -> Row:
+    if not str(wanted.get("notify_url", "")).startswith("https://"):
+        details = {"api_name": "notify_url", "json_path": "$.watch[0].notify_url"}
+        return {"code": "INVALID_DATA", "details": details, "message": "invalid data", "status": "error"}
+    now = datetime.now(UTC)
+    asked = datetime.fromisoformat(wanted.get("channel_expiry") or now.isoformat())
+    until = asked if now < asked <= now + A_WEEK else now + AN_HOUR
+    number = crms.plant("zoho.channels", {**wanted, "id": wanted["channel_id"], "channel_expiry": until.isoformat()})
+    modules = dict.fromkeys(event.partition(".")[0] for event in wanted["events"])
+    events = [{"channel_expiry": until.isoformat(), "resource_name": name, "channel_id": number} for name in modules]
+    told = "Successfully subscribed for actions-watch of the given module"
+    return {"code": "SUCCESS", "details": {"events": events}, "message": told, "status": "success"}
 
 
 def _notes(call: CrmCall) -> Any:
