@@ -28,6 +28,23 @@ UNEXPECTED: Final = 500
 RETRY_AFTER_S: Final = 5
 
 
+class Hidden(HTTPException):
+    """A source that looks to the caller as if it did not exist.
+
+    Args:
+        reason: the true one, for the operator.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(404, "there is no such source, or no secret is set for it")
+        self.reason = reason
+
+
+def true_reason(error: Exception, told: HTTPException) -> str:
+    """Say to the operator why a delivery was refused, given what its sender is told."""
+    return error.reason if isinstance(error, Hidden) else told.detail
+
+
 def as_http(error: Exception) -> HTTPException:
     """Say which status an exception means; whatever is not known is a bug, and its text stays here."""
     match error:

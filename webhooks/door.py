@@ -13,17 +13,17 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from webhooks.answers import CODES, UNEXPECTED, as_http, error_answer
+from webhooks.answers import CODES, UNEXPECTED, Hidden, as_http, error_answer, true_reason
 from webhooks.body import check_type, read_body
 from webhooks.credentials import proven_by_address
 from webhooks.delivery import Delivery, Ignored, NotProven, Source
-from webhooks.edge import Edge, RateLimit, client_address, is_within
+from webhooks.edge import Edge, RateLimit, client_address, is_within, plain_account
 from webhooks.refused import Keep, Refused, shown_headers
 from webhooks.sources import SOURCES
 from worker.errors import StoreUnavailable
 from worker.events import Event
 
-REFUSED: Final = frozenset({400, 401, 408, 413, 415})
+REFUSED: Final = frozenset({400, 401, 404, 408, 413, 415})
 """Answers after which it is kept why a delivery was refused."""
 TAKEN: Final = frozenset({"accepted", "duplicate", "ignored"})
 """What becomes of a delivery that was proven and is answered as the sender hopes."""
@@ -143,23 +143,25 @@ class Door:
         except Exception as error:  # noqa: BLE001 - whatever went wrong, the sender gets an answer and the log its line
             http = as_http(error)
             trace = {"exc_info": error} if http.status_code == UNEXPECTED else {}
-            return error_answer(http), CODES[http.status_code], {"reason": http.detail, **trace}
+            return error_answer(http), CODES[http.status_code], {"reason": true_reason(error, http), **trace}
         told = {"accepted": list(taken.accepted), "duplicates": list(taken.duplicates), "ignored": len(taken.ignored)}
         return source.success(delivery, told), taken.outcome, taken.facts
 
     def _source(self, name: str, request: Request) -> tuple[Source, Sequence[str]]:
         """Find the source; one that may not be reached like this is as unknown as any."""
-        unknown = HTTPException(404, "there is no such source, or no secret is set for it")
         if name not in self.sources:
-            raise unknown
+            raise Hidden("there is no such source, or no secret is set for it")
         source, secrets = self.sources[name]
         if "secret" in request.path_params:
             seen = Delivery(request.headers, b"", self.now(), self._url(request))
-            if not (source.by_address and proven_by_address(seen, secrets)):
-                raise unknown
+            if not source.by_address:
+                raise Hidden(f"{name} takes no secret in its address")
+            if not proven_by_address(seen, secrets):
+                raise Hidden("the secret in the address is wrong")
         allowed = self.edge.allowed.get(name)
-        if allowed is not None and not is_within(client_address(request, self.edge.trusted_proxies), allowed):
-            raise unknown
+        caller = client_address(request, self.edge.trusted_proxies)
+        if allowed is not None and not is_within(caller, allowed):
+            raise Hidden(f"{name} may not call from {caller}")
         return source, secrets
 
     async def _read(self, source: Source, request: Request) -> Delivery:
@@ -189,9 +191,10 @@ class Door:
     def _own(self, source: Source, item: Event | Ignored) -> Event | Ignored:
         """Leave or refuse an event of an account that is not the operator's."""
         allowed = self.edge.accounts.get(source.name)
-        if allowed is None or isinstance(item, Ignored):
+        if allowed is None or isinstance(item, Ignored) or not item.account:
             return item
-        if item.account[: source.account_length] in {one[: source.account_length] for one in allowed}:
+        length = source.account_length
+        if plain_account(item.account, length) in {plain_account(one, length) for one in allowed}:
             return item
         if source.refuses_other_accounts:
             raise NotProven("the account that sends this is not allowed")

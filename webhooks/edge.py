@@ -1,15 +1,18 @@
 """What is decided about a sender before and beside its proof: where it calls from, and how often it may."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
+from uuid import UUID
 
 from starlette.requests import HTTPConnection
 
 Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
 
+WITH_PORT: Final = re.compile(r"\[([0-9a-fA-F:.]+)\](?::[0-9]+)?|([0-9.]+):[0-9]+")
 BURST_S: Final = 10
 """How many seconds' worth of deliveries may come at once."""
 
@@ -89,7 +92,7 @@ class Edge:
         trusted_proxies: whose ``X-Forwarded-For`` is believed.
         allowed: by source, the networks it may call from; a source that is not named may from anywhere.
         accounts: by source, the portals, companies or organisations whose records count; for a source that is not named
-            all do.
+            all do, and so do records whose sender does not say whose they are.
         per_second: how many proven deliveries per second a source may bring to this process; None for any number.
         body_within_s: seconds that a body may take to come.
     """
@@ -102,9 +105,24 @@ class Edge:
     body_within_s: float = 10
 
 
-def _read_address(text: str) -> Address | None:
+def plain_account(account: str, length: int | None) -> str:
+    """Write an account's id in one form: GUIDs come in either case, with braces or without.
+
+    Args:
+        account: the id.
+        length: how many characters count; None for all.
+    """
     try:
-        address = ip_address(text.strip())
+        return str(UUID(account))
+    except ValueError:
+        return account[:length]
+
+
+def _read_address(text: str) -> Address | None:
+    # Some proxies (Azure's gateway) add the port.
+    found = WITH_PORT.fullmatch(text.strip())
+    try:
+        address = ip_address(found[1] or found[2] if found else text.strip())
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address

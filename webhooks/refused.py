@@ -34,7 +34,7 @@ class Refused:
     Attributes:
         source: the source's name.
         status: the answer.
-        reason: why, in the words that the sender got.
+        reason: why; a sender that must not know is told less.
         request_id: under which the log has it.
         received_at: when it was refused (UTC).
         headers: by name; the values of those that may be a proof are left out.

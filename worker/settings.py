@@ -138,8 +138,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     fields: dict[str, Any] = {
         name: values[name.upper()] for name in Settings.model_fields if values.get(name.upper(), "") != ""
     }
-    fields["webhook_secrets"] = {source: _parts(text) for source, text in _by_source(values, WEBHOOK_SECRET)}
-    fields["accounts"] = {source: _parts(text) for source, text in _by_source(values, ACCOUNTS)}
+    fields["webhook_secrets"] = _parts_by_source(values, WEBHOOK_SECRET)
+    fields["accounts"] = _parts_by_source(values, ACCOUNTS)
     fields["allowed_addresses"] = dict(_by_source(values, ALLOWED))
     try:
         settings = Settings.model_validate(fields)
@@ -153,11 +153,15 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
 
 def _by_source(values: Mapping[str, str], prefix: str) -> Iterator[tuple[str, str]]:
     """Give the settings that there are for each source, by the source's name."""
-    return ((name.removeprefix(prefix).lower(), text) for name, text in values.items() if name.startswith(prefix))
+    found = ((name.removeprefix(prefix).lower(), text) for name, text in values.items() if name.startswith(prefix))
+    return ((source, text) for source, text in found if text.strip())
 
 
-def _parts(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
+def _parts_by_source(values: Mapping[str, str], prefix: str) -> dict[str, tuple[str, ...]]:
+    """Give the settings that are lists; one of nothing but commas is not set."""
+    found = ((source, (part.strip() for part in text.split(","))) for source, text in _by_source(values, prefix))
+    lists = {source: tuple(part for part in parts if part) for source, parts in found}
+    return {source: parts for source, parts in lists.items() if parts}
 
 
 def _read_files(values: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:

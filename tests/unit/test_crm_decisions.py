@@ -367,21 +367,24 @@ async def test_line_items_that_the_token_may_not_see_are_left_out(world: CrmWorl
         ("zoho", ""),
     ],
 )
-async def test_an_event_that_names_no_account_is_of_the_one_that_is_read(
+async def test_an_event_is_of_the_account_that_is_read_whatever_its_sender_says(
     world: CrmWorld, system: str, account: str
 ) -> None:
-    event = told(system)
-    event.payload["source"] = {"system": system}
+    for source in ({"system": system}, {"system": system, "account": account.upper()}):
+        event = told(system)
+        event.payload["source"] = source
 
-    assert (await world.hydrate(event)).account == account
+        assert (await world.hydrate(event)).account == account
 
 
-async def test_an_account_that_is_not_told_is_left_open(world: CrmWorld) -> None:
+async def test_one_fact_stays_one_where_the_token_may_not_ask_whose_it_is(world: CrmWorld) -> None:
+    """A search cannot tell the portal then, and a delivery does: both must mean the same deal."""
     world.crms.faults.hubspot.forbid = frozenset({"GET /hubspot/account-info/v3/details"})
-    event = told("hubspot")
-    event.payload["source"] = {"system": "hubspot"}
+    delivered, hydration = told("hubspot"), world.hydration()
+    assert delivered.account
+    (found,) = [event async for event in hydration.changed_since("hubspot", STARTED)]
 
-    assert (await world.hydrate(event)).account == ""
+    assert (await hydration.hydrate(delivered)).origin == (await hydration.hydrate(found)).origin == "hubspot"
 
 
 async def test_an_owner_who_has_left_is_left_out(world: CrmWorld) -> None:

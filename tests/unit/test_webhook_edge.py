@@ -18,7 +18,9 @@ from tests.unit.webhook_door import LIMIT, NOW, PUBLIC, SECRETS, Shelf, Web
 from webhooks.delivery import Delivery
 from webhooks.edge import Edge, RateLimit, client_address, read_networks
 from webhooks.samples import sample
+from webhooks.sources import find_source
 from worker.errors import StoreUnavailable
+from worker.events import Event
 
 
 def made(name: str) -> Delivery:
@@ -115,6 +117,9 @@ async def test_escapes_and_query_of_the_address_count_as_they_came() -> None:
         ("10.0.0.1", "", "10.0.0.1"),
         ("10.0.0.1", "203.0.113.9, unknown", "10.0.0.1"),
         ("::ffff:10.0.0.1", "2001:db8::9", "2001:db8::9"),
+        ("10.0.0.1", "203.0.113.9:5678", "203.0.113.9"),
+        ("10.0.0.1", "[2001:db8::9]:5678", "2001:db8::9"),
+        ("10.0.0.1", "[2001:db8::9]", "2001:db8::9"),
     ],
 )
 def test_only_a_trusted_proxy_is_believed_about_who_called(peer: str, forwarded: str, address: str) -> None:
@@ -139,6 +144,20 @@ async def test_a_source_answers_only_where_it_may_be_called_from() -> None:
     assert (await friend.send(made("token"))).status_code == 202
     assert (await proxied.send(made("token"), **{"x-forwarded-for": "203.0.113.9"})).status_code == 202
     assert (await stranger.send(made("zoho"))).status_code == 202
+    assert [refused.reason for refused in stranger.refused] == ["token may not call from 198.51.100.7"]
+
+
+async def test_a_source_that_hides_says_to_the_operator_why() -> None:
+    web = Web()
+    answers = [await web.request("POST", f"/webhooks/{path}/guess", content=b"{}") for path in ("halopsa", "token")]
+
+    assert [answer.status_code for answer in answers] == [404, 404]
+    assert {answer.json()["detail"] for answer in answers} == {"there is no such source, or no secret is set for it"}
+    assert [refused.reason for refused in web.refused] == [
+        "the secret in the address is wrong",
+        "token takes no secret in its address",
+    ]
+    assert "guess" not in repr(web.refused)
 
 
 def test_a_network_that_is_none_is_refused() -> None:
@@ -154,6 +173,22 @@ async def test_events_of_other_accounts_are_ignored_or_refused() -> None:
     assert (await Web(edge=theirs).send(made("hubspot"))).json()["ignored"] == 1
     assert (await Web(edge=ours).send(made("salesforce"))).status_code == 200
     assert (await Web(edge=theirs).send(made("salesforce"))).status_code == 401
+
+
+async def test_a_guid_is_the_same_account_however_it_is_written() -> None:
+    sent = made("dynamics")
+    (event,) = find_source("dynamics").events(sent)
+    assert isinstance(event, Event)
+    for written in (event.account, event.account.upper(), f"{{{event.account}}}"):
+        answer = await Web(edge=Edge(PUBLIC, accounts={"dynamics": [written]})).send(sent)
+        assert answer.json()["ignored"] == 0, written
+
+
+@pytest.mark.parametrize("name", ["zoho", "halopsa"])
+async def test_records_whose_sender_does_not_say_whose_they_are_count(name: str) -> None:
+    answer = await Web(edge=Edge(PUBLIC, accounts={name: ["1"]})).send(made(name))
+
+    assert (answer.status_code, answer.json()["ignored"]) == (202, 0)
 
 
 async def test_a_batch_of_several_portals_is_sorted_by_portal() -> None:

@@ -179,7 +179,7 @@ def _workflow_record(delivery: Delivery, record: Mapping[str, Any]) -> Event | I
             id=identity,
             change="changed",
             key=[content_key(delivery, delivery.body, timed=moment is not None)],
-            account=as_text(values.get("portalId")),
+            account=as_text(values.get("portalId") or values.get("portal-id")),
             occurred_at=moment,
             values=scalars({name: values[name] for name in DECIDING["deal"] | {"lifecyclestage"} if name in values}),
         ),

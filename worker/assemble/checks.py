@@ -1,15 +1,15 @@
 """What stops a start: settings and policies that cannot serve."""
 
 from webhooks.signatures import standard_key_problem
-from webhooks.sources import secret_problem
+from webhooks.sources import SOURCES, secret_problem
 from worker.assemble.crms import channel_problems, half_connected
-from worker.settings import PREFIX, WEBHOOK_SECRET, BadSettings, Settings
+from worker.settings import ACCOUNTS, ALLOWED, PREFIX, WEBHOOK_SECRET, BadSettings, Settings
 from workflows.policy import Policy
 from workflows.policy.file import DEFAULT_FILE, BadPolicy, load_policy
 
 
 def check_web(settings: Settings) -> None:
-    """Refuse webhook secrets that cannot serve.
+    """Refuse webhook secrets that cannot serve, and what is set for sources that there are not.
 
     Raises:
         BadSettings: names each of them, never its value.
@@ -19,6 +19,14 @@ def check_web(settings: Settings) -> None:
         for source, secrets in settings.webhook_secrets.items()
         for secret in secrets
         if (problem := secret_problem(source, secret.get_secret_value()))
+    ]
+    known = {source.name for source in SOURCES}
+    named = ((ALLOWED, settings.allowed_addresses), (ACCOUNTS, settings.accounts))
+    problems += [
+        f"{PREFIX}{prefix}{source.upper()}: there is no such source; there are {', '.join(sorted(known))}"
+        for prefix, given in named
+        for source in given
+        if source not in known
     ]
     if problems:
         raise BadSettings(problems)

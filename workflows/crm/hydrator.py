@@ -206,10 +206,12 @@ class CrmHydrator:
             return []
 
     async def _accounted(self, event: Event) -> Event:
-        """Say whose record it is where the sender did not: one deal is one fact, whichever way it is told."""
-        if event.account or not (account := await self._own_account()):
-            return event
-        source = {**event.payload["source"], "account": account}
+        """Say whose record it is: one deal is one fact, whichever way it is told.
+
+        A record that could be read is the token's owner's, whoever told of it and however he writes that.
+        """
+        account = await self._own_account()
+        source = {"system": self._system} | ({"account": account} if account else {})
         return replace(event, payload={**event.payload, "source": source})
 
     async def _own_account(self) -> str:
