@@ -1,11 +1,15 @@
 """Changes of which one that HaloPSA refuses holds up none of the others."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import ParamSpec, TypeVar
 
 from worker.errors import NeedsOperator
 from worker.run import Run
+from workflows.ensure import Ensured, Skippable
+from workflows.halopsa.collection import Collection
+from workflows.halopsa.models import Numbered
+from workflows.restore import Change
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -52,3 +56,25 @@ class Attempts:
                 f"{len(self.refused)} of the changes could not be made; all others are. {words}",
                 mend="mend what it says, or make these changes by hand and skip their steps; then retry the run.",
             )
+
+
+async def change_each(
+    attempts: Attempts, prefix: str, collection: Collection[Numbered], changes: Sequence[Change]
+) -> list[int]:
+    """Change records, each in a step of its own, whose id is `prefix` and the record's id.
+
+    Returns:
+        The ids of those that are changed.
+    """
+    return [
+        record_id
+        for change in changes
+        for record_id in change.ids
+        if await attempts.step(f"{prefix}{record_id}", change_record, collection, record_id, change)
+    ]
+
+
+async def change_record(collection: Collection[Numbered], record_id: int, change: Change) -> Skippable:
+    """Give a record the values after a change."""
+    await collection.update(record_id, **change.after)
+    return Ensured(id=record_id)

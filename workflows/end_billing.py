@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any, Final
 
-from workflows.attempts import Attempts
+from workflows.attempts import Attempts, change_each
 from workflows.end_contracts import runs_past
-from workflows.ensure import Ensured, Skippable
+from workflows.ensure import Skippable
 from workflows.ensure.ticket import ensure_ticket
 from workflows.halopsa import Halo
 from workflows.halopsa.models import Contract, RecurringInvoice
@@ -35,18 +35,7 @@ async def end_invoices(attempts: Attempts, halo: Halo, changes: Sequence[Change]
     Returns:
         The ids of those that ended.
     """
-    return [
-        invoice_id
-        for change in changes
-        for invoice_id in change.ids
-        if await attempts.step(f"invoice:{invoice_id}", end_invoice, halo, invoice_id, change)
-    ]
-
-
-async def end_invoice(halo: Halo, invoice_id: int, change: Change) -> Skippable:
-    """Let a recurring invoice end."""
-    await halo.recurring_invoices.update(invoice_id, **change.after)
-    return Ensured(id=invoice_id)
+    return await change_each(attempts, "invoice:", halo.recurring_invoices, changes)
 
 
 async def open_own_ticket(

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from datetime import date
 
-from workflows.attempts import Attempts
-from workflows.ensure import Ensured, Skippable
+from workflows.attempts import Attempts, change_each
 from workflows.ensure.contract import with_rolling
 from workflows.halopsa import Halo
 from workflows.halopsa.models import Contract
@@ -30,18 +29,7 @@ async def end_contracts(attempts: Attempts, halo: Halo, changes: Sequence[Change
     Returns:
         The ids of those that end.
     """
-    return [
-        contract_id
-        for change in changes
-        for contract_id in change.ids
-        if await attempts.step(f"contract:{contract_id}", end_contract, halo, contract_id, change)
-    ]
-
-
-async def end_contract(halo: Halo, contract_id: int, change: Change) -> Skippable:
-    """Let a contract end."""
-    await halo.contracts.update(contract_id, **change.after)
-    return Ensured(id=contract_id)
+    return await change_each(attempts, "contract:", halo.contracts, changes)
 
 
 def runs_past(contract: Contract, last_day: date) -> bool:
