@@ -13,8 +13,9 @@ from tests.memory_run import MemoryRun, Notebook
 from worker.errors import NeedsOperator
 from workflows.halopsa import Halo, HaloConnection
 from workflows.halopsa.dialects import DIALECTS, GUIDE, V2, Dialect, Entity, key_place
-from workflows.halopsa.models import Contract, TicketType
+from workflows.halopsa.models import Contract
 from workflows.halopsa.paging import rows_of
+from workflows.halopsa.setup_models import TicketType
 
 CLIENT = {"name": "Acme", "notes": "Pays late", "key": "C-77"}
 

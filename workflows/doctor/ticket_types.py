@@ -7,7 +7,7 @@ from workflows.doctor.examination import Check, Verdict, persistently
 from workflows.doctor.patient import Patient
 from workflows.doctor.rights import READ_LISTS
 from workflows.halopsa import HaloRefused
-from workflows.halopsa.models import TicketType
+from workflows.halopsa.setup_models import TicketType
 from workflows.resolve import chosen, references
 
 AT_MOST: Final = 30

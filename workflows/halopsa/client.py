@@ -16,9 +16,9 @@ from workflows.halopsa.connections import Connections
 from workflows.halopsa.dialects import DIALECTS, Dialect, key_place
 from workflows.halopsa.dryrun import DryRunTransport, PlannedWrite, plant_main_site
 from workflows.halopsa.errors import HaloNotFound
-from workflows.halopsa.models import CustomField, LookupValue
 from workflows.halopsa.models import moment as read_moment
 from workflows.halopsa.paging import listed_rows, rows_of
+from workflows.halopsa.setup_models import CustomField, LookupValue
 from workflows.halopsa.transport import FencedTransport
 
 __all__ = ["Collection", "Halo", "HaloConnection"]

@@ -8,7 +8,8 @@ import httpx
 from worker.errors import NeedsOperator
 from workflows.halopsa.collection import Collection, Memory
 from workflows.halopsa.dialects import Entity
-from workflows.halopsa.models import Client, CustomField
+from workflows.halopsa.models import Client
+from workflows.halopsa.setup_models import CustomField
 
 INCLUDED = "include_custom_fields"
 MEND_KEY = "name a field for the CRM's key in the policy that this HaloPSA lists, then retry the run."

@@ -53,22 +53,18 @@ def custom_fields(value: Any) -> dict[str, Any]:
     """Read HaloPSA's custom fields: each value under the field's name and under its id."""
     if isinstance(value, dict):
         return value
-    named = [(entry.get("value"), entry.get("id"), entry.get("name")) for entry in _objects(value)]
+    named = [(entry.get("value"), entry.get("id"), entry.get("name")) for entry in objects(value)]
     return {str(whole_number(name)): held for held, *names in named for name in names if name}
 
 
-def _objects(value: Any) -> list[dict[str, Any]]:
+def objects(value: Any) -> list[dict[str, Any]]:
+    """Read the objects of a list; what is no list has none."""
     return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
 
 
 def without_nulls(values: Any) -> Any:
     """Leave out what is null, so that it gets its default."""
     return {name: value for name, value in values.items() if value is not None} if isinstance(values, dict) else values
-
-
-def allowed_statuses(value: Any) -> list[Any]:
-    """Read the status ids out of a ticket type's ``allowed_status``."""
-    return [entry.get("status_id") for entry in _objects(value)] or value
 
 
 Id = Annotated[int, BeforeValidator(whole_number)]
@@ -311,63 +307,6 @@ class Choice(Record):
     """One entry of a list that HaloPSA's administrators keep: a status, a team, an asset type."""
 
     name: str = ""
-
-
-class LookupValue(Row):
-    """One entry of a lookup; its id need not be a number, as a country's."""
-
-    id: Code
-    name: str = ""
-    lookup_id: Id = 0
-
-
-class Currency(Choice):
-    """A currency with its ISO code."""
-
-    code: str = ""
-
-
-class Priority(Choice):
-    """A priority of one SLA; `id` is the number that tickets take and may come again under another SLA."""
-
-    sla_id: Id = 0
-    hidden: bool = False
-
-
-class TypeField(BaseModel):
-    """One field of a ticket type, under HaloPSA's own names.
-
-    Attributes:
-        fieldid: the field itself.
-        technew: HaloPSA's number for how the field stands for agents on a new ticket.
-        techdetail: the same for a ticket that is there.
-        fieldinfo: the field as administrators set it up (``mandatory``, ``label``, …).
-    """
-
-    fieldid: Id = 0
-    fieldname: str = ""
-    technew: Id = 0
-    techdetail: Id = 0
-    fieldinfo: dict[str, Any] = Field(default_factory=dict)
-
-    _without_nulls = model_validator(mode="before")(without_nulls)
-
-
-class TicketType(Choice):
-    """A ticket type and what it asks of its tickets; only a single read has `fields` and `allowed_status_ids`."""
-
-    initial_status_id: Id = 0
-    mandatory_fields: bool = False
-    children_first: bool = False
-    approval_process_id: Id = 0
-    allowed_status_ids: Annotated[list[Id], BeforeValidator(allowed_statuses)] = Field(default_factory=list)
-    fields: list[TypeField] = Field(default_factory=list)
-
-
-class CustomField(Choice):
-    """A custom field as HaloPSA's administrators set it up: `name` is the API's (CF…), `label` the screen's."""
-
-    label: str = ""
 
 
 class ExternalLink(Record):

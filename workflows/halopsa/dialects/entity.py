@@ -14,20 +14,16 @@ from workflows.halopsa.models import (
     Client,
     Contact,
     Contract,
-    Currency,
-    CustomField,
     ExternalLink,
-    LookupValue,
     Note,
-    Priority,
     R,
     RecurringInvoice,
     Site,
     Ticket,
-    TicketType,
     Webhook,
     WebhookEvent,
 )
+from workflows.halopsa.setup_models import Currency, CustomField, LookupValue, Priority, TicketType
 
 AS_NAMED: Final = "as_named"
 """The name under which values are given that bear HaloPSA's names."""

@@ -14,19 +14,15 @@ from workflows.halopsa.models import (
     Client,
     Contact,
     Contract,
-    Currency,
-    CustomField,
     ExternalLink,
-    LookupValue,
     Note,
-    Priority,
     RecurringInvoice,
     Site,
     Ticket,
-    TicketType,
     Webhook,
     WebhookEvent,
 )
+from workflows.halopsa.setup_models import Currency, CustomField, LookupValue, Priority, TicketType
 
 LINES: Final = {"line1": "line1", "line2": "line2", "city": "line3", "region": "line4"}
 """Which part of an address stands on which line; a convention, as HaloPSA names the lines by numbers only."""
