@@ -1,26 +1,40 @@
 """The entities of HaloPSA's own API, as values."""
 
+from dataclasses import replace
 from functools import partial
 
 from workflows.sandbox.halopsa import assets, clients, contracts, notes, opportunities, tickets, webhooks
 from workflows.sandbox.halopsa.entity import Entity, Manner
 from workflows.sandbox.halopsa.fields import FIELDS, read_fields
 
-_TICKET_FILTERS = {
-    "client_id": "client_id",
-    "client_ids": "client_id",
-    "site_id": "site_id",
-    "user_id": "user_id",
-    "agent_id": "agent_id",
-    "contract_id": "contract_id",
-    "parent_id": "parent_id",
-    "status": "status_id",
-    "status_id": "status_id",
-    "requesttype_id": "tickettype_id",
-}
-_TICKET_STATES = {"open_only": tickets.is_open, "closed_only": tickets.is_closed}
-_TICKET_COMPUTED = frozenset(
-    {"hasbeenclosed", "dateclosed", "child_count", "child_count_open", "datecreated", "approval_process_id"}
+_TICKETS = Entity(
+    name="Tickets",
+    key="tickets",
+    read=tickets.read_ticket,
+    create=tickets.create_ticket,
+    update=tickets.update_ticket,
+    show=tickets.show_ticket,
+    filters={
+        "client_id": "client_id",
+        "client_ids": "client_id",
+        "site_id": "site_id",
+        "user_id": "user_id",
+        "agent_id": "agent_id",
+        "contract_id": "contract_id",
+        "parent_id": "parent_id",
+        "status": "status_id",
+        "status_id": "status_id",
+        "requesttype_id": "tickettype_id",
+    },
+    flags={"open_only": tickets.is_open, "closed_only": tickets.is_closed},
+    searched=("summary",),
+    order="-id",
+    computed=frozenset(
+        {"hasbeenclosed", "dateclosed", "child_count", "child_count_open", "datecreated", "approval_process_id"}
+    ),
+    stamp="last_update",
+    custom_fields=1,
+    page_cap=100,
 )
 
 ENTITIES = (
@@ -135,22 +149,7 @@ ENTITIES = (
         filters={"client_id": "client_id"},
         computed=frozenset({"who_agentid"}),
     ),
-    Entity(
-        name="Tickets",
-        key="tickets",
-        read=tickets.read_ticket,
-        create=tickets.create_ticket,
-        update=tickets.update_ticket,
-        show=tickets.show_ticket,
-        filters=_TICKET_FILTERS,
-        flags=_TICKET_STATES,
-        searched=("summary",),
-        order="-id",
-        computed=_TICKET_COMPUTED,
-        stamp="last_update",
-        custom_fields=1,
-        page_cap=100,
-    ),
+    _TICKETS,
     Entity(
         name="Actions",
         key="actions",
@@ -161,21 +160,12 @@ ENTITIES = (
         filters={"ticket_id": "ticket_id"},
         listed_by="ticket_id",
     ),
-    Entity(
+    replace(
+        _TICKETS,
         name="Opportunities",
-        key="tickets",
-        read=tickets.read_ticket,
         create=opportunities.create_opportunity,
         update=opportunities.update_opportunity,
         show=opportunities.show_opportunity,
-        filters=_TICKET_FILTERS,
-        flags=_TICKET_STATES,
-        searched=("summary",),
-        order="-id",
-        computed=_TICKET_COMPUTED,
-        stamp="last_update",
-        custom_fields=1,
-        page_cap=100,
     ),
     Entity(
         name="ExternalLink",
