@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from worker.events import Event
 from worker.run import Run
 from workflows.attempts import Attempts
+from workflows.came_back import doubt_about_return
 from workflows.canonical import churned_client
 from workflows.churn_changes import of, planned_changes
 from workflows.churn_guard import ask, ask_whether_won, doubts, won_meanwhile
@@ -83,13 +84,13 @@ async def churn_client(run: Run, msp: Msp, event: Event) -> Churned:
         mark=f"Parhelion run {run.id}",
         superseded=superseded,
     )
-    snapshot = await _until_it_leaves(run, msp, leaving)
+    snapshot = await _until_it_leaves(run, msp, event, leaving)
     if churn.last_service_day is None and churn.effective_at is None:
         leaving = replace(leaving, last_day=await run.step("last-day", today_in, policy.zone))
     return await _wind_down(run, msp, event, leaving, snapshot)
 
 
-async def _until_it_leaves(run: Run, msp: Msp, leaving: Departure) -> Snapshot:
+async def _until_it_leaves(run: Run, msp: Msp, event: Event, leaving: Departure) -> Snapshot:
     """Note that the client leaves, let a person decide where that is due, and wait for the day; then look anew."""
     halo, client, hours = msp.halo, leaving.client, msp.policy.approval_hours
     snapshot = await run.step("snapshot", take_snapshot, halo, client.id, leaving.rules)
@@ -98,6 +99,7 @@ async def _until_it_leaves(run: Run, msp: Msp, leaving: Departure) -> Snapshot:
     )
     await remark_all(run, "leaving", noted)
     agreed = doubts(client, leaving.churn, leaving.last_day, snapshot, msp.policy)
+    agreed += await doubt_about_return(run, halo, client.id, event, leaving.leaves_at)
     asked = await ask(run, "guard", client, agreed, hours=hours)
     if leaving.leaves_at:
         awaited = f"{leaving.last_day}, the last service day of {client.name}, to end"

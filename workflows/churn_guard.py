@@ -1,12 +1,12 @@
 """What must be looked at by a person before a client is wound down."""
 
 import html
-import re
 from collections.abc import Collection
 from datetime import date, timedelta
 from typing import Final
 
 from worker.run import Run
+from workflows.came_back import FIRST_LINE
 from workflows.canonical import ChurnedClient
 from workflows.ensure import ClientRef, Skippable
 from workflows.halopsa import Halo, HaloForbidden, HaloNotFound
@@ -19,8 +19,6 @@ UNKNOWN: Final = "unknown"
 """HaloPSA's name for the client of what comes from nobody it knows."""
 ONBOARDING: Final = "(onboard_client)"
 """What the report of a won deal's run says of itself."""
-FIRST_LINE: Final = re.compile(r"\r?\n|<")
-"""What ends a note's first line: HaloPSA may give it back as HTML."""
 
 
 def doubts(client: Leaving, churn: ChurnedClient, last_day: date, snapshot: Snapshot, policy: Policy) -> list[str]:

@@ -35,7 +35,7 @@ from workflows.msp import Crm, Msp
 from workflows.onboarding_report import Ledger
 from workflows.policy.onboarding import Kind
 from workflows.report import file_report
-from workflows.routes import undated_churn
+from workflows.routes import churns_before
 from workflows.verify_onboarding import Made, Verified, verify_onboarding
 from workflows.which_client import settle_client
 
@@ -145,7 +145,8 @@ async def _enter(work: Onboarding, wanted: Wanted) -> None:
     """Bring a known client up to date: active, with the CRM's key, and for a new deal with what it lacks."""
     run, halo, client, lack = work.run, work.msp.halo, work.client, Lack()
     if client.inactive:
-        await run.halt("left", "churn_client", undated_churn(work.event), f"{client.name} is won again")
+        for step, fact in churns_before(work.event).items():
+            await run.halt(step, "churn_client", fact, f"{client.name} is won again")
     if not client.created:
         await remark_all(run, "client", client)
         main = wanted.main_site.name if wanted.main_site and work.kind == "new" else ""

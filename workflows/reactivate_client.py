@@ -26,7 +26,7 @@ from workflows.known_client import find_known
 from workflows.msp import Msp
 from workflows.report import Line, file_report
 from workflows.restore import Change
-from workflows.routes import undated_churn
+from workflows.routes import churns_before
 
 
 class Reactivated(BaseModel):
@@ -65,7 +65,8 @@ async def reactivate_client(run: Run, msp: Msp, event: Event) -> Reactivated:
     left = await run.step("left-behind", find_left_behind, halo, client.id)
     stays = f"{client.name} stays, by a later event"
     ended = await run.supersede("churn", stays, churn_client.__name__)
-    await run.halt("left", churn_client.__name__, undated_churn(event), stays)
+    for step, fact in churns_before(event).items():
+        await run.halt(step, churn_client.__name__, fact, stays)
     if left.inactive:
         await run.step("active", activate, halo, client.id)
     skipped = await _bring_back(run, halo, left.back)

@@ -22,14 +22,22 @@ def reopening_route(event: Event) -> Route:
 
 def churn_route(event: Event) -> Route:
     """One client that leaves on one day is one fact; where nobody knows the day, until the client is back."""
-    dated = f"{_client(event)}:leaves:{_leaving_day(event)}"
-    fact = undated_churn(event) if event.data.get("undated") is True else dated
+    fact = _left(event) if is_undated(event) else _leaves(event, _leaving_day(event))
     return Route(fact, _client_keys(event), _client_name(event))
 
 
-def undated_churn(event: Event) -> str:
-    """Name the fact that the event's client has left on a day that nobody knows. Who brings it back may be anybody."""
-    return f"client:{_named(event, 'client') or f'unknown ({event.id})'}:left"
+def is_undated(event: Event) -> bool:
+    """Whether nobody knows since when the client has left that the event tells of."""
+    return event.data.get("undated") is True
+
+
+def churns_before(event: Event) -> dict[str, str]:
+    """Name the churns that the return of the event's client makes past, so that it may leave anew.
+
+    Returns:
+        A step's id → the fact that it has left: on a day that nobody knows, or on the very day of its return.
+    """
+    return {"left": _left(event), "left-today": _leaves(event, event.occurred_at.date().isoformat())}
 
 
 def update_route(event: Event) -> Route:
@@ -65,6 +73,15 @@ def _deal(event: Event) -> str:
 
 def _client(event: Event) -> str:
     return f"client:{event.origin}:{_named(event, 'client') or f'unknown ({event.id})'}"
+
+
+def _leaves(event: Event, day: str) -> str:
+    return f"{_client(event)}:leaves:{day}"
+
+
+def _left(event: Event) -> str:
+    """Who brings a client back may be another system than the one that said that it left."""
+    return f"client:{_named(event, 'client') or f'unknown ({event.id})'}:left"
 
 
 def _contact(event: Event) -> str:

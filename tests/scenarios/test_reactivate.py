@@ -74,8 +74,8 @@ def back(**more: Any) -> Any:
     return event("client.reactivated", {"client": {"id": "C-77"}}, **more)
 
 
-async def leave(tenant: Tenant) -> None:
-    await tenant.finish(event("client.churned", LEAVES))
+async def leave(tenant: Tenant, on: str = "2026-11-22") -> None:
+    await tenant.finish(event("client.churned", LEAVES | {"last_service_day": on}))
     by_another_run(tenant)
 
 
@@ -184,8 +184,8 @@ async def test_a_client_is_brought_back_once(tenant: Tenant, acme: Acme) -> None
 
 async def test_a_second_end_is_undone_too(tenant: Tenant, acme: Acme) -> None:
     before = records(tenant)
-    for _ in range(2):
-        await leave(tenant)
+    for day in ("2026-11-22", "2026-12-31"):
+        await leave(tenant, day)
         await tenant.finish(back())
         by_another_run(tenant)
 
