@@ -3,14 +3,14 @@
 import base64
 import binascii
 import re
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, NoReturn
 
-from webhooks.delivery import Delivery, Missing, NotProven, WrongScheme
+from webhooks.delivery import Delivery, Malformed, Missing, NotProven, WrongScheme
 from webhooks.signatures import any_same, same_bytes
 
-TELLING: Final = re.compile(r"auth|secret|token|key")
-"""What the name of a header that holds a secret says, as a rule: such a one was wrong, without any it is missing."""
+TELLING: Final = re.compile(r"auth|secret|token|key|code|pass")
+"""What the name of whatever holds a secret says, as a rule: such a one was wrong, without any it is missing."""
 
 
 def check_bearer(delivery: Delivery, secrets: Sequence[str]) -> None:
@@ -22,6 +22,8 @@ def check_bearer(delivery: Delivery, secrets: Sequence[str]) -> None:
     scheme, _, token = delivery.proof("authorization").partition(" ")
     if scheme.lower() != "bearer":
         raise WrongScheme("the header authorization must be 'Bearer' and the token")
+    if not token.strip():
+        raise Malformed("the header authorization must be 'Bearer' and the token; no token came")
     if not any_same([token.strip()], secrets):
         raise NotProven("the bearer token is wrong")
 
@@ -35,7 +37,9 @@ def check_basic(delivery: Delivery, secrets: Sequence[str]) -> None:
     header = delivery.proof("authorization")
     if header.partition(" ")[0].lower() != "basic":
         raise WrongScheme("the header authorization must be 'Basic' and user:password in base64")
-    if not same_bytes(_basic_readings(header), secrets):
+    readings = _basic_readings(header)
+    if not same_bytes(readings, secrets):
+        _check_pair(readings)
         raise NotProven("user and password are wrong")
 
 
@@ -56,9 +60,23 @@ def check_shared_secret(delivery: Delivery, secrets: Sequence[str]) -> None:
         delivery.proof(name)
     in_query = [same_bytes([value.encode()], secrets) for _, value in delivery.query]
     if not names and not any(in_query):
-        if not (delivery.address_secret or in_query or any(map(TELLING.search, delivery.headers))):
-            raise Missing("no header, query parameter or address holds the secret")
-        raise NotProven("no header, query parameter or address holds the secret")
+        _refuse_shared(delivery)
+
+
+def _refuse_shared(delivery: Delivery) -> NoReturn:
+    """Say why a delivery whose secret is nowhere is refused."""
+    header = delivery.headers.get("authorization", "")
+    if header.lower().startswith("basic "):
+        _check_pair(_basic_readings(header))
+    places = [*delivery.headers, *(name.lower() for name, _ in delivery.query)]
+    if not delivery.address_secret and not any(map(TELLING.search, places)):
+        raise Missing("no header, query parameter or address holds the secret")
+    raise NotProven("no header, query parameter or address holds the secret")
+
+
+def _check_pair(readings: Sequence[bytes]) -> None:
+    if not readings or b":" not in readings[0]:
+        raise Malformed("the header authorization must be 'Basic' and user:password in base64")
 
 
 def proven_by_address(delivery: Delivery, secrets: Sequence[str]) -> bool:
@@ -76,7 +94,7 @@ def _header_holds(value: str, secrets: Sequence[str]) -> bool:
     return any_same([token], secrets) | same_bytes(basic, secrets)
 
 
-def _basic_readings(header: str) -> Iterable[bytes]:
+def _basic_readings(header: str) -> Sequence[bytes]:
     """Give ``user:password`` and the password of a Basic header; nothing where it is not base64."""
     try:
         pair = base64.b64decode(header.partition(" ")[2].strip().encode("latin-1"), validate=True)

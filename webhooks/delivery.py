@@ -29,6 +29,10 @@ class WrongScheme(NotProven):
     """What came is a proof of another kind."""
 
 
+class Malformed(NotProven):
+    """What came cannot be a proof, whatever the secret: it does not have its form."""
+
+
 class TooOld(NotProven):
     """The sender's time is too far from the clock here; whether the rest is right has not been looked at.
 
@@ -68,11 +72,11 @@ class Delivery:
 
         Raises:
             Missing: it did not come.
-            NotProven: it came more than once: then nobody can say which one was meant.
+            Malformed: it came more than once: then nobody can say which one was meant.
         """
         values = self.headers.getlist(name)
         if len(values) > 1:
-            raise NotProven(f"the header {name} came more than once")
+            raise Malformed(f"the header {name} came more than once")
         if not values or not values[0]:
             raise Missing(f"the header {name} is missing")
         return values[0]

@@ -18,6 +18,7 @@ from starlette.datastructures import Headers
 from webhooks.changes import Change, as_text, change_event, content_key, from_milliseconds, scalars
 from webhooks.credentials import any_text
 from webhooks.delivery import Delivery, Ignored, NotProven, Source, TooOld, WrongScheme
+from webhooks.forms import check_base64, check_hex, check_timestamp
 from webhooks.sending import json_body
 from webhooks.signatures import any_same
 from worker.events import Event, read_json, read_time
@@ -60,8 +61,8 @@ def verify(delivery: Delivery, secrets: Sequence[str]) -> None:
 def _verify_v3(delivery: Delivery, secrets: Sequence[str]) -> None:
     given = delivery.proof(V3)
     timestamp = delivery.proof(TIMESTAMP)
-    if not re.fullmatch(r"[0-9]{1,15}", timestamp):
-        raise NotProven(f"{TIMESTAMP} must be milliseconds since 1970")
+    check_base64(V3, given, hashlib.sha256().digest_size)
+    check_timestamp(TIMESTAMP, timestamp, delivery.received_at, per_second=1000)
     if abs(int(timestamp) - delivery.received_at.timestamp() * 1000) > TOLERANCE_MS:
         text = f"{TIMESTAMP} is more than {TOLERANCE_MS // 1000} seconds away from the clock here"
         raise TooOld(text, from_milliseconds(timestamp))
@@ -80,6 +81,7 @@ def _verify_older(delivery: Delivery, secrets: Sequence[str]) -> None:
             signed = f"{delivery.method}{delivery.url}".encode() + delivery.body
         case _:
             raise WrongScheme(f"{VERSION} must be v1 or v2 where there is no {V3}")
+    check_hex(OLDER, given, hashlib.sha256().digest_size)
     if not any_same([given.lower()], [hashlib.sha256(secret.encode() + signed).hexdigest() for secret in secrets]):
         raise NotProven(f"{OLDER} does not fit")
 

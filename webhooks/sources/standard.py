@@ -8,7 +8,8 @@ from typing import Final
 from starlette.datastructures import Headers
 
 from webhooks.changes import from_milliseconds
-from webhooks.delivery import Delivery, NotProven, Source, TooOld, WrongScheme
+from webhooks.delivery import Delivery, Malformed, NotProven, Source, TooOld, WrongScheme
+from webhooks.forms import check_base64, check_timestamp
 from webhooks.public_keys import PUBLIC, VERSION, any_signed, public_key
 from webhooks.sending import json_body, sample_deal
 from webhooks.signatures import any_same, sign_standard, standard_content, standard_key_problem, standard_signature
@@ -16,7 +17,8 @@ from worker.events import MAX_ID_LENGTH, Event, canonical_event, read_json
 
 TOLERANCE_S: Final = 300
 """How far a sender's clock may be off, either way; the libraries of the scheme use the same."""
-TIMESTAMP: Final = re.compile(r"[0-9]{1,12}")
+LENGTHS: Final = {"v1,": 32, VERSION: 64}
+"""How many bytes the signatures of each version have."""
 DELIVERY_ID: Final = re.compile(rf"[!-~]{{1,{MAX_ID_LENGTH}}}")
 
 
@@ -29,13 +31,12 @@ def verify(delivery: Delivery, secrets: Sequence[str]) -> None:
     delivery_id = delivery.proof(f"{family}-id")
     timestamp = delivery.proof(f"{family}-timestamp")
     given = delivery.proof(f"{family}-signature").split()
+    check_timestamp(f"{family}-timestamp", timestamp, delivery.received_at, per_second=1)
+    _check_entries(f"{family}-signature", given, sorted({_version(secret) for secret in secrets}))
     _check_age(timestamp, delivery.received_at)
-    versions = {_version(secret) for secret in secrets}
-    if not any(entry.startswith(tuple(versions)) for entry in given):
-        raise WrongScheme(f"webhook-signature must hold an entry that begins with {' or '.join(sorted(versions))}")
     content = standard_content(delivery_id, timestamp, delivery.body)
     if not any(_fits(given, secret, content) for secret in secrets):
-        raise NotProven("no signature in webhook-signature fits this id, timestamp and body")
+        raise NotProven(f"no signature in {family}-signature fits this id, timestamp and body")
 
 
 def events(delivery: Delivery) -> Sequence[Event]:
@@ -74,9 +75,23 @@ def _family(delivery: Delivery) -> str:
     return "svix" if "svix-id" in delivery.headers and "webhook-id" not in delivery.headers else "webhook"
 
 
+def _check_entries(header: str, given: Sequence[str], versions: Sequence[str]) -> None:
+    """Demand one entry, of a version that a secret is for, that can be a signature; others may stand beside it."""
+    entries = [(version, entry) for entry in given for version in versions if entry.startswith(version)]
+    if not entries:
+        wanted = " or ".join(versions)
+        raise WrongScheme(f"{header} must hold an entry that begins with {wanted} and goes on in base64")
+    problems: list[Malformed] = []
+    for version, entry in entries:
+        try:
+            check_base64(f"{header} after {version}", entry.removeprefix(version), LENGTHS[version])
+        except Malformed as problem:
+            problems.append(problem)
+    if len(problems) == len(entries):
+        raise problems[0]
+
+
 def _check_age(timestamp: str, now: datetime) -> None:
-    if not TIMESTAMP.fullmatch(timestamp):
-        raise NotProven("webhook-timestamp must be whole seconds since 1970")
     if abs(int(timestamp) - now.timestamp()) > TOLERANCE_S:
         text = f"webhook-timestamp is more than {TOLERANCE_S} seconds away from the clock here"
         raise TooOld(text, from_milliseconds(int(timestamp) * 1000))

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from webhooks.changes import Change, as_text, change_event, from_milliseconds
 from webhooks.credentials import proven_by_address
-from webhooks.delivery import Delivery, Ignored, Missing, NotProven, Source
+from webhooks.delivery import Delivery, Ignored, Malformed, Missing, NotProven, Source
 from webhooks.sending import json_delivery
 from webhooks.signatures import same_bytes
 from worker.events import Event, read_json
@@ -22,17 +22,28 @@ MAX_TOKEN: Final = 50
 
 def verify(delivery: Delivery, secrets: Sequence[str]) -> None:
     """Prove the delivery by the token in its body; without one, by its address. A wrong token is not rescued."""
+    body = _object(delivery)
+    token = None if body is None else body.get("token")
+    if token is None and proven_by_address(delivery, secrets):
+        return
+    if body is None:
+        raise Malformed("the body is no JSON object, so the token in it cannot be read")
+    if not token and delivery.address_secret:
+        raise NotProven("the body holds no token, and the secret in the address is wrong")
+    if token is None or token == "":
+        raise Missing("the body holds no token")
+    if not isinstance(token, str):
+        raise Malformed("the token in the body must be text")
+    if not same_bytes([token.encode()], secrets):
+        raise NotProven("the token in the body is wrong")
+
+
+def _object(delivery: Delivery) -> Mapping[str, Any] | None:
     try:
         body = read_json(delivery.body)
     except ValueError:
-        body = None
-    token = body.get("token") if isinstance(body, dict) else None
-    if token is None and proven_by_address(delivery, secrets):
-        return
-    if not isinstance(token, str) or not token:
-        raise Missing("the body holds no token")
-    if not same_bytes([token.encode()], secrets):
-        raise NotProven("the token in the body is wrong")
+        return None
+    return body if isinstance(body, dict) else None
 
 
 def events(delivery: Delivery) -> Sequence[Event | Ignored]:
