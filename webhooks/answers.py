@@ -1,6 +1,8 @@
 """Answers to senders: one word for each status, one form for every error."""
 
-from typing import Final
+import asyncio
+from collections.abc import Awaitable
+from typing import Final, TypeVar
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -8,6 +10,8 @@ from starlette.responses import JSONResponse, Response
 
 from webhooks.delivery import NotProven
 from worker.errors import StoreUnavailable
+
+T = TypeVar("T")
 
 CODES: Final = {
     400: "not_readable",
@@ -42,7 +46,9 @@ class Hidden(HTTPException):
 
 def true_reason(error: Exception, told: HTTPException) -> str:
     """Say to the operator why a delivery was refused, given what its sender is told."""
-    return error.reason if isinstance(error, Hidden) else told.detail
+    if isinstance(error, Hidden):
+        return error.reason
+    return str(error) if isinstance(error, StoreUnavailable) else told.detail
 
 
 def as_http(error: Exception) -> HTTPException:
@@ -53,11 +59,26 @@ def as_http(error: Exception) -> HTTPException:
         case NotProven():
             return HTTPException(401, str(error))
         case StoreUnavailable():
-            return HTTPException(503, str(error), {"Retry-After": str(RETRY_AFTER_S)})
+            # What has a cause comes from the connection, and names inner addresses.
+            told = "nothing can be stored now: send it again" if error.__cause__ else str(error)
+            return HTTPException(503, told, {"Retry-After": str(RETRY_AFTER_S)})
         case ClientDisconnect():
             return HTTPException(400, "the connection ended before the body did")
         case _:
             return HTTPException(UNEXPECTED, "an unexpected error; the log has it under the request id")
+
+
+async def within(seconds: float, storing: Awaitable[T]) -> T:
+    """Wait for the store so many seconds.
+
+    Raises:
+        StoreUnavailable: it did not answer in time. What was to be stored may be stored later.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            return await storing
+    except TimeoutError as error:
+        raise StoreUnavailable(f"the store did not answer within {seconds:g} seconds") from error
 
 
 def error_answer(error: HTTPException) -> JSONResponse:

@@ -5,6 +5,7 @@ from datetime import datetime
 from time import monotonic
 from typing import Final
 
+import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -12,11 +13,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Lifespan
 
-from webhooks.answers import answer_error
+from webhooks.answers import answer_error, within
 from webhooks.door import Door, Inbox, open_sources
 from webhooks.edge import Edge, RateLimit
 from webhooks.refused import KEPT_PER_SECOND, Keep
 from worker.errors import StoreUnavailable
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 OPEN_EDGE: Final = Edge()
 
@@ -58,7 +61,11 @@ def webhook_app(
         return JSONResponse({"status": "ok"})
 
     async def readyz(_: Request) -> Response:
-        await ready()
+        try:
+            await within(edge.stored_within_s, ready())
+        except StoreUnavailable as error:
+            log.warning("not ready", reason=str(error))
+            raise
         return JSONResponse({"status": "ok"})
 
     async def show_metrics(_: Request) -> Response:

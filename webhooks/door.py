@@ -9,11 +9,12 @@ from typing import Any, Final, Protocol
 from uuid import uuid4
 
 import structlog
+from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from webhooks.answers import CODES, UNEXPECTED, Hidden, as_http, error_answer, true_reason
+from webhooks.answers import CODES, UNEXPECTED, Hidden, as_http, error_answer, true_reason, within
 from webhooks.body import check_type, read_body
 from webhooks.credentials import proven_by_address
 from webhooks.delivery import Delivery, Ignored, NotProven, Source
@@ -129,7 +130,8 @@ class Door:
             if self.on_refused and counts and not self.refusals.wait_s(name):
                 headers = shown_headers(request.headers)
                 refused = Refused(name, answer.status_code, facts["reason"], request_id, self.now(), headers)
-                await _keep(self.on_refused, refused)
+                # After the answer, which is not to wait for the store.
+                answer.background = BackgroundTask(_keep, self.on_refused, refused)
         if self.on_delivery:
             self.on_delivery(known, outcome)
         answer.headers["X-Request-ID"] = request_id
@@ -180,7 +182,7 @@ class Door:
         events = [item for item in items if isinstance(item, Event)]
         if not events:
             return Taken([], [], ignored)
-        receipt = await self.inbox.accept(events)
+        receipt = await within(self.edge.stored_within_s, self.inbox.accept(events))
         return Taken(receipt.accepted, receipt.duplicates, ignored)
 
     def _check_rate(self, source: Source) -> None:

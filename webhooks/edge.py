@@ -95,6 +95,7 @@ class Edge:
             all do, and so do records whose sender does not say whose they are.
         per_second: how many proven deliveries per second a source may bring to this process; None for any number.
         body_within_s: seconds that a body may take to come.
+        stored_within_s: seconds that storing may take: HubSpot and others wait five for an answer.
     """
 
     public_url: str = ""
@@ -103,6 +104,7 @@ class Edge:
     accounts: Mapping[str, Sequence[str]] = field(default_factory=dict)
     per_second: float | None = None
     body_within_s: float = 10
+    stored_within_s: float = 4
 
 
 def plain_account(account: str, length: int | None) -> str:

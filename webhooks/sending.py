@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
+from uuid import NAMESPACE_URL, uuid5
 
 from starlette.datastructures import Headers
 
@@ -31,6 +32,11 @@ def json_body(told: Any) -> bytes:
 def zulu(moment: datetime) -> str:
     """Write a time in ISO 8601 with milliseconds and ``Z``."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def uuid_of(moment: datetime) -> str:
+    """Make an id for a sample: another one at each moment, so that the next sample is no repeat."""
+    return str(uuid5(NAMESPACE_URL, moment.isoformat()))
 
 
 def basic(secret: str, user: str) -> dict[str, str]:

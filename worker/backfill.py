@@ -1,7 +1,7 @@
 """Backfill: systems are asked what has changed, and what did not arrive as a delivery is taken in all the same."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
@@ -21,6 +21,8 @@ AGAIN_AFTER_S: Final = 300.0
 OVERLAP: Final = timedelta(hours=1)
 """Searches show a change late, and clocks differ."""
 TELL_EVERY: Final = 100
+BUSY_TRIES: Final = 12
+BUSY_AT_MOST_S: Final = 60.0
 NOT_MADE: Final = "backfill not made"
 
 Tell = Callable[[str], None]
@@ -85,16 +87,25 @@ class Backfill:
         reader: knows the events that came in.
         backfills: knows the facts that have had a run.
         workflows: what an event may start.
+        sleep: waits so many seconds.
     """
 
     def __init__(
-        self, systems: Systems, inbox: Inbox, reader: Reader, backfills: Backfills, workflows: Sequence[Workflow[Any]]
+        self,
+        systems: Systems,
+        inbox: Inbox,
+        reader: Reader,
+        backfills: Backfills,
+        workflows: Sequence[Workflow[Any]],
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._systems = systems
         self._inbox = inbox
         self._reader = reader
         self._backfills = backfills
         self._workflows = workflows
+        self._sleep = sleep
 
     async def make(self, system: str, since: datetime, *, tell: Tell, plan: bool = False) -> Outcome:
         """Ask one system.
@@ -111,7 +122,11 @@ class Backfill:
             StoreUnavailable: Valkey does not answer.
         """
         outcome = Outcome(system, since)
+        seen: set[str] = set()
         async for event in self._systems.changed_since(system, since):
+            if event.id in seen:
+                continue
+            seen.add(event.id)
             outcome.changed += 1
             if missed := await self._judge(event, outcome):
                 outcome.missed.append(missed)
@@ -127,7 +142,7 @@ class Backfill:
             outcome.known += 1
             return None
         try:
-            meant = await self._systems.hydrate(event)
+            meant = await self._meaning(event)
         except Ignored:
             outcome.meaningless += 1
             return None
@@ -143,6 +158,17 @@ class Backfill:
             outcome.known += 1
             return None
         return Missed(event.id, meant.type, routes[0][1].client, meant.occurred_at)
+
+    async def _meaning(self, event: Event) -> Event:
+        """Read what an event means, waiting where the system says how long it takes no more: many are read in a row."""
+        for _ in range(BUSY_TRIES):
+            try:
+                return await self._systems.hydrate(event)
+            except RetryLater as busy:
+                if busy.after is None or busy.after > BUSY_AT_MOST_S:
+                    raise
+                await self._sleep(busy.after)
+        return await self._systems.hydrate(event)
 
 
 class ScheduledBackfill:

@@ -54,10 +54,11 @@ def read_json(body: bytes) -> Any:
     """Read JSON from outside.
 
     Raises:
-        ValueError: the body is not JSON in UTF-8, or holds what cannot be stored again (NaN, lone surrogates).
+        ValueError: the body is not JSON in UTF-8 (with a byte order mark or without), or holds what cannot be stored
+            again (NaN, lone surrogates).
     """
     try:
-        value = json.loads(body.decode(), parse_constant=_refuse_constant)
+        value = json.loads(body.decode("utf-8-sig"), parse_constant=_refuse_constant)
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except RecursionError as error:
         raise ValueError("the JSON is nested too deeply") from error

@@ -27,7 +27,7 @@ def store_pool(url: str, *, tries: int, decode: bool = True) -> ConnectionPool:
         "socket_connect_timeout": 1,
         "socket_timeout": 3,
         "socket_keepalive": True,
-        "health_check_interval": 15,
+        # No health checks: to one that finds no answer redis-py 5 connects anew, which checks again, one in the other.
         "retry": Retry(ExponentialBackoff(cap=1, base=0.05), tries),
         # A refused connect raises the builtin error, which redis-py does not count among its own.
         "retry_on_error": [RedisConnectionError, RedisTimeoutError, OSError],

@@ -1,6 +1,7 @@
 """What did not arrive is found by asking, and runs once."""
 
-from datetime import timedelta
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,12 +11,14 @@ from tests.integration.world import NOON, World
 from tests.memory_run import STARTED
 from worker.backfill import OVERLAP, Backfill, ScheduledBackfill
 from worker.errors import NeedsOperator
+from worker.events import Event
 from worker.inbox import Inbox
 from worker.jobs import encode_doorbell
 from worker.journal.backfills import GAP_MS, Backfills
 from worker.journal.scripts import Scripts
 from worker.journal.troubles import Troubles
 from workflows.registry import WORKFLOWS
+from workflows.sandbox.crm.crms import CrmFaults, SwitchedFaults
 
 
 class Office:
@@ -29,8 +32,12 @@ class Office:
         clock = "return tonumber(redis.call('GET', 'test:now'))"
         self.scripts = Scripts(world.redis, encode_doorbell(), clock=clock)
         self.backfills = Backfills(self.scripts, "worker-1")
-        self.backfill = Backfill(self.systems, self.inbox, world.reader, self.backfills, WORKFLOWS)
+        self.slept: list[float] = []
+        self.backfill = Backfill(self.systems, self.inbox, world.reader, self.backfills, WORKFLOWS, sleep=self.sleep)
         self.said: list[str] = []
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
 
     async def find(self, *, plan: bool = False) -> dict[str, Any]:
         outcome = await self.backfill.make("hubspot", STARTED, tell=self.said.append, plan=plan)
@@ -107,6 +114,36 @@ async def test_a_deal_that_cannot_be_read_now_is_handed_in_with_what_is_wrong(of
     assert (kind, client) == ("hubspot.deal", "")
     assert "belongs to no company" in trouble
     assert len(await office.world.reader.events()) == 1
+
+
+async def test_a_system_that_takes_no_more_for_the_moment_is_waited_for(office: Office) -> None:
+    # The second request searches; those after it read the deal.
+    office.crms.crms.faults = SwitchedFaults(hubspot=CrmFaults(limit_nth=frozenset({3, 4, 6}), retry_after=7))
+
+    (missed,) = (await office.find())["missed"]
+
+    assert missed == ("deal.won", "Acme Corporation", "")
+    assert office.slept == [7, 7, 7]
+
+
+async def test_a_system_that_takes_no_more_today_is_not_waited_for(office: Office) -> None:
+    office.crms.crms.faults = SwitchedFaults(hubspot=CrmFaults(limit_nth=frozenset(range(3, 99)), retry_after=3600))
+
+    ((kind, _, trouble),) = (await office.find())["missed"]
+
+    assert (kind, office.slept) == ("hubspot.deal", [])
+    assert "429" in trouble
+
+
+async def test_a_record_that_a_search_gives_twice_is_looked_at_once(office: Office) -> None:
+    async def twice(system: str, moment: datetime) -> AsyncIterator[Event]:
+        for _ in range(2):
+            async for event in found(system, moment):
+                yield event
+
+    found, office.systems.changed_since = office.systems.changed_since, twice  # type: ignore[method-assign]  # the search of the CRM is at fault
+
+    assert (await office.find(plan=True))["counts"] == (1, 0, 0)
 
 
 async def test_nothing_is_due_where_nothing_was_missed(office: Office) -> None:

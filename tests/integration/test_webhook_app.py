@@ -147,6 +147,16 @@ async def test_a_proven_delivery_that_cannot_be_read_is_told_so(body: bytes) -> 
     assert not web.shelf.events
 
 
+async def test_where_valkey_is_stays_inside() -> None:
+    trouble = StoreUnavailable("Valkey: Error 111 connecting to 10.0.0.7:6379")
+    trouble.__cause__ = ConnectionError()
+    web = Web(Shelf(trouble=trouble))
+    answers = [await post(web, "/webhooks/token"), await web.request("GET", "/readyz")]
+
+    assert [answer.status_code for answer in answers] == [503, 503]
+    assert not any("10.0.0.7" in answer.text for answer in answers)
+
+
 async def test_while_nothing_can_be_stored_the_sender_is_asked_to_come_again() -> None:
     web = Web(Shelf(trouble=StoreUnavailable("Valkey is away")))
     answer = await post(web, "/webhooks/token")

@@ -25,7 +25,7 @@ from workflows.crm import (
     Salesforce,
     Zoho,
 )
-from workflows.crm.api import Api, error_for
+from workflows.crm.api import BUSY_S, Api, error_for
 from workflows.crm.sign_in import FetchedToken
 from workflows.hydration import Hydration
 from workflows.policy.sources import RecordRule, Source
@@ -73,7 +73,36 @@ async def test_too_many_requests_are_tried_later(world: CrmWorld, system: str, w
     with pytest.raises(RetryLater) as trouble:
         await world.hydrate(told(system))
 
-    assert trouble.value.after == wait_s
+    assert trouble.value.after == (BUSY_S if wait_s is None else wait_s)
+
+
+async def test_a_long_search_waits_where_the_crm_takes_no_more_and_goes_on_where_it_was() -> None:
+    answers = iter([(429, {}), (429, {"retry-after": "11"}), (200, {})])
+    slept: list[float] = []
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        status, headers = next(answers)
+        return httpx.Response(status, headers=headers, json={"policyName": "TEN_SECONDLY_ROLLING"})
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    api = Api("HubSpot", BASE, transport=httpx.MockTransport(answer), sleep=sleep)
+
+    assert await api.search("POST", "/crm/v3/objects/deals/search") == {"policyName": "TEN_SECONDLY_ROLLING"}
+    assert slept == [BUSY_S, 11]
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [httpx.Response(503), httpx.Response(429, headers={"retry-after": "600"}), httpx.Response(429, text='"DAILY"')],
+)
+async def test_a_long_search_is_given_up_where_waiting_does_not_help(refusal: httpx.Response) -> None:
+    async def sleep(_: float) -> None:
+        raise AssertionError("it waits")
+
+    with pytest.raises(RetryLater):
+        await Api("HubSpot", BASE, transport=answering(refusal), sleep=sleep).search("GET", "/crm/v3/owners")
 
 
 @pytest.mark.parametrize("system", RECORDS)

@@ -61,6 +61,27 @@ def test_a_callout_is_about_its_opportunity_whatever_else_it_holds() -> None:
     assert (found.type, found.data["id"]) == ("salesforce.opportunity", "0067F000003pmdQ")
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"recordId": "0067F000003pmdQ"},
+        {"flow": "won", "OpportunityId": "0067F000003pmdQ"},
+        {"records": [{"Id": "0067F000003pmdQ"}, {"Id": "0017F000007ydJg"}]},
+    ],
+)
+def test_a_callout_s_record_is_found_where_administrators_put_it(body: dict[str, Any]) -> None:
+    (found,) = events("salesforce", body)
+
+    assert (found.type, found.data["id"]) == ("salesforce.opportunity", "0067F000003pmdQ")
+
+
+def test_a_callout_may_tell_of_several_opportunities() -> None:
+    found = events("salesforce", {"deals": [{"Id": "0067F000003pmdQ"}, {"Id": "0067F000003pmdR"}]})
+
+    assert [event.data["id"] for event in found] == ["0067F000003pmdQ", "0067F000003pmdR"]
+    assert len({event.id for event in found}) == 2
+
+
 def context(message_name: str, entity: str = "opportunity", **more: Any) -> dict[str, Any]:
     base = {"MessageName": message_name, "PrimaryEntityName": entity, "PrimaryEntityId": "b1", "OperationId": "o1"}
     return base | {"OrganizationId": "org", "OperationCreatedOn": "/Date(1763884800000+0100)/"} | more
@@ -130,7 +151,7 @@ def test_a_notification_of_zoho_tells_of_each_record() -> None:
 
 
 @pytest.mark.parametrize(
-    "more", [{"module": "Leads"}, {"operation": "?"}, {"module": "Accounts", "operation": "insert"}]
+    "more", [{"module": "Leads"}, {"operation": "?"}, {"module": "Accounts", "operation": "insert"}, {"ids": [None]}]
 )
 def test_the_rest_of_zoho_is_ignored(more: dict[str, Any]) -> None:
     assert isinstance(read("zoho", ZOHO | more)[0], Ignored)
@@ -148,6 +169,8 @@ def test_the_rest_of_zoho_is_ignored(more: dict[str, Any]) -> None:
         ({"object_id": 17, "event": "Customer Updated"}, "halopsa.client 17"),
         ({"object_id": 3, "event": "agreement updated"}, "halopsa.contract 3"),
         ({"object_id": 8, "event": "ticket assigned to agent"}, "halopsa.ticket 8"),
+        ({"customer": {"id": 17.0}}, "halopsa.client 17"),
+        ([{"events": [{"object_id": 1}]}], "halopsa.ticket 1"),
     ],
 )
 def test_halopsa_s_record_is_found_in_whatever_form_it_comes(body: Any, end: str) -> None:
@@ -163,6 +186,7 @@ def test_halopsa_s_record_is_found_in_whatever_form_it_comes(body: Any, end: str
         {"object_id": 55, "event": "_test"},
         {"object_id": 0, "event": "ticket created"},
         {"object_id": "0"},
+        {"object_id": -1, "event": "ticket created"},
         {"webhook_id": "x"},
     ],
 )

@@ -99,7 +99,7 @@ def test_a_merge_tells_which_records_are_gone() -> None:
     merge = {"subscriptionType": "company.merge", "primaryObjectId": 5, "mergedObjectIds": [6, 7], "newObjectId": 8}
     found = event(**merge, objectId=None)
 
-    assert (found.data["id"], found.data["merged_ids"]) == ("8", ["6", "7"])
+    assert (found.data["id"], found.data["merged_ids"]) == ("8", ["6", "7", "5"])
 
 
 def test_a_lone_event_is_read_like_a_batch() -> None:
@@ -124,6 +124,7 @@ def test_a_workflow_sends_a_record_or_some_of_its_properties() -> None:
 def test_a_workflow_s_record_without_an_id_cannot_be_read_and_a_contact_is_ignored() -> None:
     with pytest.raises(ValueError, match="hs_object_id"):
         read({"dealstage": "closedwon"})
+    assert isinstance(read({"hs_object_id": "5", "lifecyclestage": "customer", "firstname": "Jo"})[0], Ignored)
     assert isinstance(read({"vid": 1, "email": "a@b.example", "lifecyclestage": "customer"})[0], Ignored)
     assert isinstance(read({"objectTypeId": "0-1", "objectId": 1})[0], Ignored)
     assert isinstance(read({"objectTypeId": "0-3", "objectId": 1})[0], Event)

@@ -81,6 +81,14 @@ def test_the_rest_is_ignored_with_a_reason(meta: dict[str, Any], data: Any, prev
     assert found.reason
 
 
+def test_the_event_s_own_id_is_never_taken_for_the_record_s() -> None:
+    told = {name: value for name, value in META.items() if name != "entity_id"}
+    one = read_body({"meta": told, "data": {"id": 8, "status": "won"}, "previous": {"status": "open"}})
+
+    assert isinstance(one, Event)
+    assert one.data["id"] == "8"
+
+
 def test_version_1_tells_the_same() -> None:
     found = read_body(V1)
     without_change = read_body(V1 | {"previous": V1["current"]})

@@ -222,7 +222,7 @@ async def test_too_many_deliveries_are_sent_away_in_words_the_sender_knows(name:
     assert 0 < int(answers[1].headers["retry-after"]) <= 10
 
 
-@pytest.mark.parametrize("name", ["pipedrive", "halopsa"])
+@pytest.mark.parametrize("name", ["pipedrive", "zoho", "halopsa"])
 async def test_senders_that_would_stop_or_forget_are_never_sent_away(name: str) -> None:
     web = Web(edge=Edge(public_url=PUBLIC, per_second=0.1))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(web.app())) as client:

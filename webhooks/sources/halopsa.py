@@ -10,7 +10,7 @@ from typing import Any, Final
 from webhooks.changes import Change, as_text, change_event, content_key, scalars
 from webhooks.credentials import any_text, check_shared_secret
 from webhooks.delivery import Delivery, Ignored, Source
-from webhooks.sending import basic, json_body, json_delivery
+from webhooks.sending import basic, json_body, json_delivery, uuid_of
 from worker.events import Event, read_json, read_time
 
 RECORDS: Final = ("ticket", "client", "contract", "user", "site", "asset", "invoice")
@@ -27,7 +27,7 @@ TOLD: Final = ("status_id", "tickettype_id", "client_id", "inactive", "hasbeencl
 def events(delivery: Delivery) -> Sequence[Event | Ignored]:
     """Read one message, or a batch of them as an array, in whatever letter case and payload type."""
     body = read_json(delivery.body)
-    messages = body if isinstance(body, list) else _wrapped(body) or [body]
+    messages = [inner for one in (body if isinstance(body, list) else [body]) for inner in _wrapped(one) or [one]]
     if not all(isinstance(message, dict) for message in messages):
         raise ValueError("the body must be a JSON object, or an array of objects")
     return [_event(delivery, _folded(message)) for message in messages]
@@ -35,13 +35,14 @@ def events(delivery: Delivery) -> Sequence[Event | Ignored]:
 
 def _wrapped(body: Any) -> list[Any]:
     """Give the messages of a batch that comes in an object: the form of a batch is not documented."""
-    lists = [value for value in body.values() if isinstance(value, list)] if isinstance(body, dict) else []
+    is_envelope = isinstance(body, dict) and not _names_a_record(body)
+    lists = [value for value in body.values() if isinstance(value, list)] if is_envelope else []
     return next((inner for inner in lists if any(map(_names_a_record, inner))), [])
 
 
 def _names_a_record(message: Any) -> bool:
     names = _lowered(message) if isinstance(message, dict) else {}
-    return "object_id" in names or any(isinstance(names.get(kind), dict) for kind in RECORDS)
+    return "object_id" in names or any(isinstance(names.get(name), dict) for name in (*RECORDS, *SCREEN_WORDS))
 
 
 def _event(delivery: Delivery, message: Mapping[str, Any]) -> Event | Ignored:
@@ -74,7 +75,8 @@ def _event(delivery: Delivery, message: Mapping[str, Any]) -> Event | Ignored:
 
 def _kind(words: str, message: Mapping[str, Any]) -> str:
     """Tell what a message is about; a ticket where nothing says otherwise, nothing where it is of no interest."""
-    named = [kind for kind in RECORDS if isinstance(message.get(kind), dict) or f"{kind}_id" in message]
+    told = [SCREEN_WORDS.get(name, name) for name, inner in message.items() if isinstance(inner, dict)]
+    named = [kind for kind in RECORDS if kind in told or f"{kind}_id" in message]
     said = [SCREEN_WORDS.get(word, word) for word in words.lower().split()]
     spoken = [kind for kind in RECORDS if kind in said]
     return next(iter(spoken + named), "" if OTHERS.intersection(said) else "ticket")
@@ -82,13 +84,14 @@ def _kind(words: str, message: Mapping[str, Any]) -> str:
 
 def _nested(kind: str, message: Mapping[str, Any]) -> Mapping[str, Any]:
     """Give the record that the message holds; an empty one for event information only."""
-    places = (message.get(name) for name in (kind, "object", "data"))
+    on_screen = (word for word, meant in SCREEN_WORDS.items() if meant == kind)
+    places = (message.get(name) for name in (kind, *on_screen, "object", "data"))
     return next((place for place in places if isinstance(place, dict)), {})
 
 
 def _identity(kind: str, message: Mapping[str, Any], nested: Mapping[str, Any]) -> str:
     places = (message.get("object_id"), message.get(f"{kind}_id"), nested.get("id"), nested.get(f"{kind}_id"))
-    return next((text for place in places if (text := as_text(place)) not in {"", "0"}), "")
+    return next((text for place in places if (text := as_text(place)).isdecimal() and text != "0"), "")
 
 
 def _folded(value: Mapping[str, Any]) -> dict[str, Any]:
@@ -104,7 +107,7 @@ def sample(secret: str, url: str, now: datetime) -> Delivery:
     """Make the message that a ticket's status changed, with Basic."""
     moment = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f0Z")
     told = {"id": "8e25bc7b-e07e-4102-9398-5d6647e1e79d", "webhook_id": "53232637-7724-4a19-b126-3c7267a292aa"}
-    told |= {"escmsg_id": "a726ee11-acb8-f111-8260-02725cb0e102", "event": "ticket status changed", "timestamp": moment}
+    told |= {"escmsg_id": uuid_of(now), "event": "ticket status changed", "timestamp": moment}
     ticket = {"id": 4242, "status_id": 9, "tickettype_id": 25, "client_id": 1, "hasbeenclosed": True}
     record = {"notification_id": 41, "object_id": 4242, "agent_id": 3, "ticket": ticket}
     return json_delivery(told | record, url, now, basic(secret, "halopsa"))

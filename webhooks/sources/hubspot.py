@@ -47,6 +47,8 @@ DECIDING: Final = {
     "subscription": frozenset({"hs_status"}),
 }
 """The properties whose change can win or lose something; of a company any can, by policy."""
+CONTACT: Final = frozenset({"email", "firstname", "lastname", "vid"})
+"""Properties that only contacts have."""
 STARTS_NOTHING: Final = frozenset({("company", "created"), ("subscription", "created")})
 
 
@@ -120,13 +122,14 @@ def _subscription_event(delivery: Delivery, told: Mapping[str, Any]) -> Event | 
     family, _, what = kind.partition(".")
     record = OBJECTS.get(as_text(told.get("objectTypeId")), "other") if family == "object" else family
     name, portal = as_text(told.get("propertyName")), as_text(told.get("portalId"))
-    identity = as_text(told.get("objectId") or told.get("newObjectId") or told.get("primaryObjectId"))
     change = CHANGES.get(what, "")
+    # What a merge leaves may be a third record.
+    identity = as_text(told.get("newObjectId") or told.get("primaryObjectId") or told.get("objectId"))
     if reason := _no_interest(record, change, name):
         return Ignored(f"{kind or 'an event without a type'}: {reason}")
     if not identity:
         return Ignored(f"{kind}: it names no record")
-    merged = told.get("mergedObjectIds")
+    merged = [*map(as_text, told.get("mergedObjectIds") or ()), as_text(told.get("primaryObjectId"))]
     count = (as_text(told.get(part)) for part in ("eventId", "occurredAt"))
     return change_event(
         "hubspot",
@@ -140,7 +143,7 @@ def _subscription_event(delivery: Delivery, told: Mapping[str, Any]) -> Event | 
             account=portal,
             occurred_at=from_milliseconds(told.get("occurredAt")),
             values=scalars({name: told.get("propertyValue")}) if name else {},
-            details={"merged_ids": [as_text(one) for one in merged]} if isinstance(merged, list) else {},
+            details={"merged_ids": [one for one in merged if one not in {"", identity}]} if change == "merged" else {},
         ),
     )
 
@@ -166,7 +169,7 @@ def _workflow_record(delivery: Delivery, record: Mapping[str, Any]) -> Event | I
     values = {name: value.get("value") if isinstance(value, dict) else value for name, value in chosen.items()}
     named = dict(delivery.query).get("objectTypeId")
     kind, identity = _workflow_object(values if named is None else {"objectTypeId": named, **values})
-    if not kind and "email" not in values:
+    if not kind:
         raise ValueError("the record's kind is unknown: put ?objectTypeId=0-3 (deal) or 0-2 (company) in the address")
     if kind not in RECORDS:
         return Ignored("a workflow's record that is neither a deal nor a company")
@@ -190,9 +193,11 @@ def _workflow_record(delivery: Delivery, record: Mapping[str, Any]) -> Event | I
 
 def _workflow_object(values: Mapping[str, Any]) -> tuple[str, str]:
     common = as_text(values.get("hs_object_id") or values.get("objectId") or values.get("id"))
-    if "dealId" in values or {"dealstage", "dealname"} & values.keys():
+    if "dealId" in values or {"dealstage", "dealname", "dealtype", "closedate"} & values.keys():
         return "deal", as_text(values.get("dealId")) or common
-    if "companyId" in values or ({"domain", "lifecyclestage"} & values.keys() and "email" not in values):
+    if CONTACT & values.keys():
+        return "contact", common
+    if "companyId" in values or ({"domain", "lifecyclestage"} & values.keys()):
         return "company", as_text(values.get("companyId")) or common
     return OBJECTS.get(as_text(values.get("objectTypeId")), ""), common
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 from webhooks.changes import Change, as_text, change_event, from_milliseconds, scalars
 from webhooks.credentials import any_text, check_basic
 from webhooks.delivery import Delivery, Ignored, Source
-from webhooks.sending import basic, json_delivery, zulu
+from webhooks.sending import basic, json_delivery, uuid_of, zulu
 from worker.events import Event, read_json, read_time
 
 CHANGES: Final = {
@@ -38,8 +38,9 @@ def events(delivery: Delivery) -> Sequence[Event | Ignored]:
     meta = body["meta"]
     record = as_text(meta.get("entity") or meta.get("object"))
     change = CHANGES.get(as_text(meta.get("action")), "")
-    identity = as_text(meta.get("entity_id") or meta.get("id"))
     now, previous = _object(body.get("data") or body.get("current")), _object(body.get("previous"))
+    # In version 2 the id is the event's own.
+    identity = as_text((meta.get("entity_id") or now.get("id")) if meta.get("entity") else meta.get("id"))
     if reason := _no_interest(record, change, now, previous):
         return [Ignored(f"{record or 'a record'} {change}: {reason}")]
     if not identity:
@@ -106,7 +107,7 @@ def _object(value: Any) -> Mapping[str, Any]:
 def sample(secret: str, url: str, now: datetime) -> Delivery:
     """Make a delivery of version 2: a deal was won."""
     meta = {"action": "change", "entity": "deal", "entity_id": "8", "company_id": "8087566", "timestamp": zulu(now)}
-    meta |= {"id": "0b1f5f0e-3c54-4a4e-9d35-8a1f6b1f7c01", "webhook_id": "4710827", "version": "2.0"}
+    meta |= {"id": uuid_of(now), "webhook_id": "4710827", "version": "2.0"}
     data = {"id": 8, "title": "Acme - Managed IT", "status": "won", "org_id": 1, "person_id": 8, "pipeline_id": 1}
     told = {"meta": meta, "data": data, "previous": {"status": "open", "won_time": None}}
     return json_delivery(told, url, now, basic(secret, "pipedrive"))

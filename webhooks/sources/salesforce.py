@@ -4,7 +4,7 @@ Messages, acknowledgement and retries: developer.salesforce.com, SOAP API guide,
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote
@@ -18,7 +18,7 @@ from starlette.responses import Response
 from webhooks.changes import Change, as_text, change_event, content_key, scalars
 from webhooks.credentials import any_text, check_shared_secret
 from webhooks.delivery import Delivery, Ignored, Source, accepted
-from webhooks.sending import zulu
+from webhooks.sending import uuid_of, zulu
 from worker.events import Event, read_json, read_time
 
 MEDIA_TYPE: Final = re.compile(r"(?:text|application)/xml|application/(?:[^\s;/]+\+)?json|application/soap\+xml")
@@ -33,6 +33,8 @@ ACK: Final = (
 """With status 200 the only success; anything else is sent again for a day."""
 PREFIXES: Final = {"006": "opportunity", "800": "contract", "001": "account"}
 """What an id's first three characters say about its record."""
+ID_NAMES: Final = frozenset({"id", "recordid", "opportunityid"})
+"""What administrators call a record's id in a callout, in whatever letter case."""
 ORGANISATION_LENGTH: Final = 15
 """The rest of an id is a checksum, which some places leave out."""
 
@@ -87,15 +89,29 @@ def _callout(delivery: Delivery) -> Sequence[Event | Ignored]:
     if not isinstance(body, dict):
         raise ValueError("the body must be a JSON object")
     organisation = as_text(body.get("organizationId") or body.get("OrganizationId"))
-    records = [record for record in (body, *body.values()) if isinstance(record, dict) and _kind(record)]
+    records = [record for record in _records(body) if _kind(record)]
     if not records:
         return [Ignored("a callout without the Id of an opportunity, a contract or an account")]
-    # A flow is about one record; the others are sent along with it.
-    record = min(records, key=lambda one: list(PREFIXES.values()).index(_kind(one)))
-    values = {name: value for name, value in record.items() if name.lower() != "id"}
+    # A flow is about records of one kind; those of others are sent along with them.
+    about = min((_kind(record) for record in records), key=list(PREFIXES.values()).index)
+    chosen = {_id(record): record for record in records if _kind(record) == about}
+    return [_called(delivery, record, organisation) for record in chosen.values()]
+
+
+def _records(body: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Give the body, the objects in it, and those in its lists."""
+    yield body
+    for inner in body.values():
+        for one in inner if isinstance(inner, list) else [inner]:
+            if isinstance(one, dict):
+                yield one
+
+
+def _called(delivery: Delivery, record: Mapping[str, Any], organisation: str) -> Event:
+    values = {name: value for name, value in record.items() if name.lower() not in ID_NAMES}
     timed = read_time(values.get("LastModifiedDate")) is not None
-    key = [content_key(delivery, delivery.body, timed=timed)]
-    return [change_event("salesforce", delivery, _change(_kind(record), _id(record), key, organisation, values))]
+    key = [content_key(delivery, delivery.body, timed=timed), _id(record)]
+    return change_event("salesforce", delivery, _change(_kind(record), _id(record), key, organisation, values))
 
 
 def _change(kind: str, identity: str, key: list[str], organisation: str, values: Mapping[str, Any]) -> Change:
@@ -111,7 +127,7 @@ def _change(kind: str, identity: str, key: list[str], organisation: str, values:
 
 
 def _id(record: Mapping[str, Any]) -> str:
-    return as_text(record.get("Id") or record.get("id"))
+    return next((as_text(value) for name, value in record.items() if name.lower() in ID_NAMES and value), "")
 
 
 def _kind(record: Mapping[str, Any]) -> str:
@@ -127,7 +143,8 @@ def sample(secret: str, url: str, now: datetime) -> Delivery:
     body = (
         f'<?xml version="1.0" encoding="UTF-8"?><soapenv:Envelope xmlns:soapenv="{ENVELOPE}" xmlns:xsi="{INSTANCE}">'
         f'<soapenv:Body><notifications xmlns="{OUTBOUND}"><OrganizationId>00D7F00000107XsUAI</OrganizationId>'
-        '<ActionId>04k7F0000008V3hQAE</ActionId><SessionId xsi:nil="true"/><Notification><Id>04l7F000008aePZQAY</Id>'
+        '<ActionId>04k7F0000008V3hQAE</ActionId><SessionId xsi:nil="true"/><Notification>'
+        f"<Id>04l{uuid_of(now).replace('-', '')[:15]}</Id>"
         '<sObject xsi:type="sf:Opportunity" xmlns:sf="urn:sobject.enterprise.soap.sforce.com">'
         "<sf:Id>0067F000003pmdQQAQ</sf:Id><sf:AccountId>0017F000007ydJgQAI</sf:AccountId><sf:IsWon>true</sf:IsWon>"
         f"<sf:LastModifiedDate>{zulu(now)}</sf:LastModifiedDate><sf:Name>Edge Installation</sf:Name>"

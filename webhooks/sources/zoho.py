@@ -56,6 +56,8 @@ def events(delivery: Delivery) -> Sequence[Event | Ignored]:
     if record is None or change is None or (record, change) == ("account", "created"):
         return [Ignored(f"{module} {operation}: such changes start nothing")]
     ids = [as_text(one) for one in body["ids"] if as_text(one)]
+    if not ids:
+        return [Ignored(f"{module} {operation}: it names no record")]
     return [_event(delivery, body, record, change, one) for one in ids]
 
 
@@ -89,4 +91,5 @@ def sample(secret: str, url: str, now: datetime) -> Delivery:
     return json_delivery(told, url, now)
 
 
-source = Source("zoho", verify, events, secret_problem, sample, by_address=True)
+source = Source("zoho", verify, events, secret_problem, sample, by_address=True, busy_status=None)
+"""Never told to come later: whether it repeats a notification is not documented."""

@@ -49,5 +49,6 @@ else
   age('event/' .. id, now)
   if repeats then redis.call('HSET', event, 'repeats', repeats) end
 end
+redis.call('HDEL', event, 'error') -- trouble that has passed
 redis.call('ZREM', 'ph:open', 'event/' .. id)
 return started

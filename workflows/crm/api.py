@@ -12,7 +12,7 @@ NeedsOperator
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -29,6 +29,10 @@ PASSING: Final = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.T
 USED_UP: Final = ("REQUEST_LIMIT_EXCEEDED", '"DAILY"')
 """Words of answers that mean a day's requests are used up: Salesforce's (with 403) and HubSpot's (with 429)."""
 AN_HOUR_S: Final = 3600.0
+BUSY_S: Final = 5.0
+"""How long a CRM is left alone that says "too many" but not until when; HubSpot counts in ten seconds."""
+BUSY_TRIES: Final = 12
+BUSY_AT_MOST_S: Final = 60.0
 TEXT_NAMES: Final = ("message", "error_info", "error_description", "error")
 """Where error bodies keep their text; the most telling name first."""
 
@@ -74,6 +78,7 @@ class Api:
         auth: signs the requests.
         transport: sends them; None opens network connections.
         headers: sent with every request.
+        sleep: waits so many seconds.
     """
 
     def __init__(
@@ -84,11 +89,27 @@ class Api:
         *,
         transport: httpx.AsyncBaseTransport | None = None,
         headers: Mapping[str, str] | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._crm = crm
+        self._sleep = sleep
         self._http = httpx.AsyncClient(
             base_url=url.rstrip("/"), auth=auth, transport=transport, headers=dict(headers or {}), timeout=CALL_BUDGET_S
         )
+
+    async def search(self, method: str, path: str, **content: Any) -> Any:
+        """Send a request of a long search, and wait where the CRM takes no more for the moment; see `send`.
+
+        A search that is given up at its two hundredth page begins again, and would never come to its end.
+        """
+        for _ in range(BUSY_TRIES):
+            try:
+                return await self.send(method, path, **content)
+            except CrmUnavailable as busy:
+                if busy.after is None or busy.after > BUSY_AT_MOST_S:
+                    raise
+                await self._sleep(busy.after)
+        return await self.send(method, path, **content)
 
     async def send(self, method: str, path: str, *, guard: Guard | None = None, **content: Any) -> Any:
         """Send one request and read its JSON answer; None for an empty one.
@@ -165,7 +186,9 @@ def error_for(crm: str, call: str, response: httpx.Response) -> CrmUnavailable |
         return CrmUnavailable(f"{crm} takes no more requests today: {text}", after=AN_HOUR_S)
     if status in PASSING or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         reason = f"{crm} answered {call} with {status}{f': {text}' if text else ''}"
-        return CrmUnavailable(reason, after=retry_after(response))
+        busy_s = BUSY_S if status == HTTPStatus.TOO_MANY_REQUESTS else None
+        asked_s = retry_after(response)
+        return CrmUnavailable(reason, after=busy_s if asked_s is None else asked_s)
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         mend = f"give Parhelion a token of {crm} that counts and may do this, then replay the event."
         return CrmDenied(crm, call, status, text, mend=mend)

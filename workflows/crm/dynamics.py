@@ -194,7 +194,7 @@ class Dynamics:
         path = f"{self._data}/{SETS[kind]}"
         params = {"$select": f"{kind}id,modifiedon", "$filter": f"modifiedon ge {since}", "$orderby": "modifiedon"}
         while params:
-            page = await self._api.send("GET", path, params=params)
+            page = await self._api.search("GET", path, params=params)
             for row in page.get("value") or ():
                 yield str(row[f"{kind}id"]), moment_of(row.get("modifiedon")) or moment
             # The parameters alone, so that the token goes nowhere else.

@@ -282,7 +282,7 @@ class HubSpot:
                 "limit": BATCH,
             }
             body |= {"after": after} if after else {}
-            answer = await self._api.send("POST", f"{self._objects}/{PATHS[kind]}/search", json=body)
+            answer = await self._api.search("POST", f"{self._objects}/{PATHS[kind]}/search", json=body)
             rows = answer.get("results") or []
             for row in rows:
                 yield row

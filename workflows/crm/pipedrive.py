@@ -166,7 +166,7 @@ class Pipedrive:
         """List by ``updated_since``."""
         since = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         params = {"updated_since": since, "sort_by": "update_time", "limit": str(PAGE)}
-        async for row in self._pages(f"/api/v2/{PATHS[kind]}", params):
+        async for row in self._pages(f"/api/v2/{PATHS[kind]}", params, patient=True):
             yield str(row["id"]), moment_of(row.get("update_time")) or moment
 
     async def note(self, deal_id: str, mark: str, body: str, guard: Guard) -> bool:
@@ -200,10 +200,13 @@ class Pipedrive:
         ]
         return sorted(changes, key=lambda entry: str(entry.get("time")), reverse=True)
 
-    async def _pages(self, path: str, params: Mapping[str, str]) -> AsyncIterator[Mapping[str, Any]]:
+    async def _pages(
+        self, path: str, params: Mapping[str, str], *, patient: bool = False
+    ) -> AsyncIterator[Mapping[str, Any]]:
+        ask = self._api.search if patient else self._api.send
         cursor: dict[str, str] = {}
         while True:
-            page = await self._api.send("GET", path, params={**params, **cursor})
+            page = await ask("GET", path, params={**params, **cursor})
             for row in page.get("data") or ():
                 yield row
             following = text(at(page, "additional_data.next_cursor"))

@@ -190,7 +190,7 @@ class Salesforce:
         """Query by ``LastModifiedDate``."""
         since = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         condition = f"LastModifiedDate>={since} ORDER BY LastModifiedDate"
-        for row in await self._query(_select(["Id", "LastModifiedDate"], OBJECTS[kind], condition)):
+        for row in await self._query(_select(["Id", "LastModifiedDate"], OBJECTS[kind], condition), patient=True):
             yield str(row["Id"]), moment_of(row.get("LastModifiedDate")) or moment
 
     async def note(self, deal_id: str, mark: str, body: str, guard: Guard) -> bool:
@@ -221,12 +221,13 @@ class Salesforce:
         master = str(gone[0].get("MasterRecordId") or "") if gone else ""
         return await self.read("account", master, wanted) if master and master != record_id else None
 
-    async def _query(self, soql: str, command: str = "query") -> list[Mapping[str, Any]]:
-        answer = await self._api.send("GET", f"{self._data}/{command}", params={"q": soql})
+    async def _query(self, soql: str, command: str = "query", *, patient: bool = False) -> list[Mapping[str, Any]]:
+        ask = self._api.search if patient else self._api.send
+        answer = await ask("GET", f"{self._data}/{command}", params={"q": soql})
         rows = list(answer.get("records") or ())
         while following := answer.get("nextRecordsUrl"):
             # The path alone, so that the token goes nowhere else.
-            answer = await self._api.send("GET", httpx.URL(following).path)
+            answer = await ask("GET", httpx.URL(following).path)
             rows += answer.get("records") or ()
         return rows
 

@@ -167,7 +167,7 @@ class Zoho:
         while more:
             page += 1
             params = {"fields": "Modified_Time", "per_page": str(PAGE), "page": str(page)}
-            answer = await self._api.send("GET", f"{self._data}/{MODULES[kind]}", params=params, headers=since)
+            answer = await self._api.search("GET", f"{self._data}/{MODULES[kind]}", params=params, headers=since)
             for row in (answer or {}).get("data") or ():
                 yield str(row["id"]), moment_of(row.get("Modified_Time")) or moment
             more = bool(at(answer, "info.more_records"))
