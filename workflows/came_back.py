@@ -113,10 +113,8 @@ def _since_its_end(noted: Sequence[Noted]) -> list[Noted]:
 def _since_the_day(noted: Sequence[Noted], left_at: datetime, *, by_record: bool) -> list[Noted]:
     """Pick what came after the day on which the client is said to have left."""
     minute = left_at.replace(second=0, microsecond=0)
-    ends = [one for one in noted if one.is_end and one.at and one.at >= minute]
-    return ends + [
-        one for one in noted if (one.is_return or (by_record and not one.is_end)) and one.at and one.at > left_at
-    ]
+    after = [one for one in noted if one.at and (one.at >= minute if one.is_end else one.at > left_at)]
+    return [one for one in after if one.is_end or one.is_return or by_record]
 
 
 def _read(notes: Sequence[Note]) -> list[Noted]:

@@ -4,10 +4,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from redis.asyncio import Redis
 
+from tests.chaos.laboratory import Laboratory, laboratory
+from tests.chaos.tenants import MONDAY, tenant_with_a_client
 from tests.memory_run import Asleep, Notebook
 from tests.tenant import DAYS, Tenant, event
-from worker.events import Event
+from worker.events import Event, canonical_event
 from workflows.policy import OnboardClient, Policy
 from workflows.sandbox import Faults
 
@@ -154,3 +157,48 @@ async def test_where_notes_cannot_be_read_an_undated_churn_asks(tenant: Tenant, 
 
     assert "its notes, which tell whether it came back, cannot be read" in await asked(tenant, undated())
     assert not is_inactive(tenant, acme)
+
+
+def told(kind: str, hour: int, **more: Any) -> Event:
+    """What a CRM tells at an hour of one day."""
+    at = MONDAY.replace(hour=hour)
+    payload = {
+        "type": kind,
+        "timestamp": at.isoformat(),
+        "data": {"client": {"id": "C-77", "name": "Client 77"}, **more},
+    }
+    return canonical_event("standard", f"{kind}-{hour}", payload, received_at=at)
+
+
+async def states(lab: Laboratory, *events: Event) -> list[str]:
+    """Deliver events one after the other, and return how their runs stand."""
+    for one in events:
+        await lab.deliver(one)
+        await lab.look()
+    return [run["state"] for run in await lab.runs()]
+
+
+async def test_through_the_inbox_a_late_edit_of_a_client_that_is_back_waits_for_a_person(
+    redis: Redis, valkey: str
+) -> None:
+    async with laboratory(redis, valkey, tenant_with_a_client(), now=int(MONDAY.timestamp() * 1000)) as lab:
+        left = told("client.churned", 9, undated=True)
+        edited = [told("client.churned", hour, undated=True) for hour in (10, 12, 13)]
+
+        assert await states(lab, left, edited[0]) == ["succeeded"]
+        assert await states(lab, told("client.reactivated", 11)) == ["succeeded"] * 2
+        assert await states(lab, *edited[1:]) == ["succeeded", "succeeded", "waiting"]
+        (*_, waiting) = await lab.runs()
+        assert "it came back: Brought back after its end" in waiting["waiting_for"]
+        assert not lab.sandbox.state()["Client"][-1]["inactive"]
+
+
+async def test_through_the_inbox_a_client_may_leave_come_back_and_leave_on_one_day(redis: Redis, valkey: str) -> None:
+    async with laboratory(redis, valkey, tenant_with_a_client(), now=int(MONDAY.timestamp() * 1000)) as lab:
+        first = told("client.churned", 7, effective_at="2026-11-23T06:00:00Z")
+        back = told("client.reactivated", 8)
+
+        assert await states(lab, first, back) == ["succeeded"] * 2
+        second = told("client.churned", 9, effective_at="2026-11-23T08:30:00Z")
+        assert await states(lab, second, replace(second, id="standard:again")) == ["succeeded"] * 3
+        assert lab.sandbox.state()["Client"][-1]["inactive"]
