@@ -87,6 +87,19 @@ async def test_a_dynamics_opportunity_whose_state_becomes_open_is_reopened(world
     assert (await world.hydrate(told("dynamics", values={"statecode": 0}))).type == "deal.reopened"
 
 
+@pytest.mark.parametrize("layout", [{"id": "1", "name": "Standard"}, None])
+async def test_a_zoho_deal_is_won_in_a_stage_that_was_made_after_the_start(
+    world: CrmWorld, layout: dict[str, str] | None
+) -> None:
+    hydration = world.hydration()
+    await hydration.hydrate(told("zoho"))
+    (pipeline,) = world.crms.rows("zoho.pipeline")
+    pipeline["maps"].append({"display_value": "Signed", "actual_value": "Signed", "forecast_type": "Closed Won"})
+    world.change("zoho.Deals", DEAL_IDS["zoho"], Stage="Signed", stages=["Signed"], Layout=layout)
+
+    assert (await hydration.hydrate(told("zoho"))).type == "deal.won"
+
+
 async def test_a_zoho_deal_that_was_won_before_is_reopened(world: CrmWorld) -> None:
     world.change("zoho.Deals", DEAL_IDS["zoho"], Stage="Proposal", stages=["Proposal", "Closed Won"])
 

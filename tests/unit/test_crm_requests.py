@@ -317,6 +317,15 @@ async def test_what_changed_since_is_found_and_means_the_same(world: CrmWorld, s
     assert not later
 
 
+async def test_more_than_zoho_s_numbered_pages_are_searched(world: CrmWorld) -> None:
+    for number in range(2_450):
+        world.crms.plant("zoho.Deals", {"id": str(number), "Modified_Time": STARTED.isoformat()})
+
+    found = [event async for event in world.hydration().changed_since("zoho", STARTED)]
+
+    assert len({event.data["id"] for event in found}) == 2_450
+
+
 @pytest.mark.parametrize(("system", "account"), [("hubspot", "62515"), ("pipedrive", "8087566")])
 async def test_what_is_found_belongs_to_the_account_that_webhooks_name(
     world: CrmWorld, system: str, account: str

@@ -33,7 +33,7 @@ BUSY_S: Final = 5.0
 """How long a CRM is left alone that says "too many" but not until when; HubSpot counts in ten seconds."""
 BUSY_TRIES: Final = 12
 BUSY_AT_MOST_S: Final = 60.0
-TEXT_NAMES: Final = ("message", "error_info", "error_description", "error")
+TEXT_NAMES: Final = ("message", "error_info", "error_description", "error", "code")
 """Where error bodies keep their text; the most telling name first."""
 
 

@@ -4,7 +4,8 @@ Paths and sign-in: zoho.com/crm/developer, API version 7. The address depends on
 and is never taken from a notification.
 """
 
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote
@@ -24,6 +25,8 @@ MODULES: Final = {"deal": "Deals", "account": "Accounts", "contact": "Contacts"}
 WON: Final = "closed won"
 """Zoho's forecast type of stages in which a deal is won, and the usual stage of this type."""
 PAGE: Final = 200
+REMEMBER_S: Final = 600.0
+"""How long the stages are remembered."""
 FIELDS: Final[Fields] = {
     "deal.name": ("deal.Deal_Name",),
     "deal.kind": ("deal.Type",),
@@ -64,6 +67,7 @@ class Zoho:
         accounts_url: the sign-in's address in the data centre.
         version: of the API.
         transport: sends the requests; None opens network connections.
+        clock: returns seconds that never go back.
     """
 
     name = "Zoho"
@@ -81,12 +85,14 @@ class Zoho:
         accounts_url: str = ACCOUNTS_URL,
         version: str = VERSION,
         transport: httpx.AsyncBaseTransport | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._api = signed_in(
             client_id, client_secret, refresh_token, url=url, accounts_url=accounts_url, transport=transport
         )
         self._data = f"/crm/{version}"
-        self._types: dict[str, dict[str, str]] = {}
+        self._clock = clock
+        self._types: dict[str, tuple[float, Mapping[str, str]]] = {}
 
     async def read(self, kind: str, record_id: str, wanted: Wanted) -> Record | None:
         """Read a record, which comes with all its fields; None where it is gone."""
@@ -163,14 +169,17 @@ class Zoho:
     async def changed_since(self, moment: datetime, kind: str) -> AsyncIterator[tuple[str, datetime]]:
         """List with ``If-Modified-Since``."""
         since = {"If-Modified-Since": moment.astimezone(UTC).isoformat(timespec="seconds")}
-        page, more = 0, True
-        while more:
-            page += 1
-            params = {"fields": "Modified_Time", "per_page": str(PAGE), "page": str(page)}
+        page, place = 1, {"page": "1"}
+        while place:
+            params = {"fields": "Modified_Time", "per_page": str(PAGE), **place}
             answer = await self._api.search("GET", f"{self._data}/{MODULES[kind]}", params=params, headers=since)
             for row in (answer or {}).get("data") or ():
                 yield str(row["id"]), moment_of(row.get("Modified_Time")) or moment
-            more = bool(at(answer, "info.more_records"))
+            page += 1
+            # Numbers count for the first 2,000 records only.
+            token = text(at(answer, "info.next_page_token"))
+            following = {"page_token": token} if token else {"page": str(page)}
+            place = following if at(answer, "info.more_records") else {}
 
     async def note(self, deal_id: str, mark: str, body: str, guard: Guard) -> bool:
         """Write a note with the mark as its title, unless the deal has one."""
@@ -214,24 +223,32 @@ class Zoho:
         return list((answer or {}).get("data") or ())
 
     async def _forecast_types(self, deal: Record) -> Mapping[str, str]:
-        """Give the forecast type of each stage of the deal's layout; they are read once."""
+        """Give the forecast type of each stage. They are read anew after a while, and where the deal's is not known."""
         layout = text(at(deal.values, "Layout.id")) or text(at(deal.values, "$layout_id.id")) or ""
-        if layout not in self._types:
-            pipelines = await self._pipelines(layout) if layout else []
-            stages = [stage for pipeline in pipelines for stage in pipeline.get("maps") or ()]
-            self._types[layout] = {
-                str(stage.get(name)): str(stage.get("forecast_type") or "").casefold()
-                for stage in stages
-                for name in ("display_value", "actual_value")
-            }
-        return self._types[layout]
+        until, types = self._types.get(layout, (0.0, {}))
+        if self._clock() >= until or text(deal.values.get("Stage")) not in types:
+            types = await self._read_types([layout] if layout else await self._layouts())
+            self._types[layout] = self._clock() + REMEMBER_S, types
+        return types
 
-    async def _pipelines(self, layout: str) -> list[Mapping[str, Any]]:
+    async def _read_types(self, layouts: Sequence[str]) -> dict[str, str]:
+        pipelines = [pipeline for layout in layouts for pipeline in await self._settings("pipeline", layout_id=layout)]
+        return {
+            str(stage.get(name)): str(stage.get("forecast_type") or "").casefold()
+            for pipeline in pipelines
+            for stage in pipeline.get("maps") or ()
+            for name in ("display_value", "actual_value")
+        }
+
+    async def _layouts(self) -> list[str]:
+        return [str(layout.get("id")) for layout in await self._settings("layouts", module="Deals")]
+
+    async def _settings(self, kind: str, **params: str) -> list[Mapping[str, Any]]:
         try:
-            answer = await self._api.send("GET", f"{self._data}/settings/pipeline", params={"layout_id": layout})
+            answer = await self._api.send("GET", f"{self._data}/settings/{kind}", params=params)
         except RecordGone:
             return []
-        return list((answer or {}).get("pipeline") or ())
+        return list((answer or {}).get(kind) or ())
 
 
 def signed_in(

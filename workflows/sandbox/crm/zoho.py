@@ -8,10 +8,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from workflows.sandbox.answers import Refused
 from workflows.sandbox.crm.asgi import CrmCall, LookAlike, Way, grant_token, required
 from workflows.sandbox.crm.crms import TOKEN, Crms, Row
 
-_PAGE = 200
+_PAGE: Final = 200
+_NUMBERED: Final = 2000
+"""So many records can be had by the number of their page; the others by a token."""
 
 AN_HOUR: Final = timedelta(hours=1)
 A_WEEK: Final = timedelta(days=7)
@@ -25,6 +28,7 @@ def zoho(crms: Callable[[], Crms]) -> LookAlike:
         "zoho",
         [
             Way("POST", "/oauth/v2/token", grant_token, open=True),
+            Way("GET", "/crm/v7/settings/layouts", lambda _: {"layouts": [{"id": "1", "name": "Standard"}]}),
             Way("GET", "/crm/v7/settings/pipeline", lambda call: {"pipeline": call.crms.rows("zoho.pipeline")}),
             Way("POST", "/crm/v7/actions/watch", _watch, status=201),
             Way("GET", f"{record}/Stage_History", _stage_history),
@@ -48,7 +52,12 @@ def _list(call: CrmCall) -> Any:
     since = datetime.fromisoformat(call.headers["if-modified-since"])
     rows = [row for row in call.crms.rows(f"zoho.{call.places['kind']}") if "Modified_Time" in row]
     rows = [row for row in rows if datetime.fromisoformat(row["Modified_Time"]) >= since]
-    return {"data": rows, "info": {"more_records": False}} if rows else None
+    first = int(call.query.get("page_token") or (int(call.query.get("page", 1)) - 1) * _PAGE)
+    if "page_token" not in call.query and first >= _NUMBERED:
+        raise Refused("DISCRETE_PAGINATION_LIMIT_EXCEEDED")
+    more = len(rows) > first + _PAGE
+    info = {"more_records": more, "next_page_token": str(first + _PAGE) if more else None}
+    return {"data": rows[first : first + _PAGE], "info": info} if rows else None
 
 
 def _stage_history(call: CrmCall) -> Any:
