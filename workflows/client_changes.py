@@ -77,7 +77,8 @@ async def find_changes(halo: Halo, client_id: int, client: KnownClient, policy: 
     site = await halo.sites.get(known.main_site_id) if phone else None
     comparison = _Comparison(late, wishes.remarks)
     return Changes(
-        fields=comparison.differing({name: (getattr(known, name), value) for name, value in fields.items()}),
+        fields=_key(known, client)
+        | comparison.differing({name: (getattr(known, name), value) for name, value in fields.items()}),
         custom_fields=comparison.differing({name: (known.custom_fields.get(name), custom[name]) for name in custom}),
         main_site_id=site.id if site else 0,
         main_site=comparison.differing({name: (site.phone, phone[name]) for name in phone} if site else {}),
@@ -96,6 +97,12 @@ class _Comparison:
         kept = [name for name, (before, _) in changes.items() if self.late and before not in (None, "", 0)]
         self.remarks.extend(f"{name} stays as it is: a later event was there first" for name in kept)
         return {name: pair for name, pair in changes.items() if name not in kept}
+
+
+def _key(known: Client, client: KnownClient) -> dict[str, tuple[Any, Any]]:
+    """Give a client whose key the CRM has merged away the key of the one that is left, however late that is told."""
+    merged = client.id and known.key != client.id and known.key in client.merged_ids
+    return {"key": (known.key, client.id)} if merged else {}
 
 
 def _after(changes: Mapping[str, tuple[Any, Any]]) -> dict[str, Any]:

@@ -162,10 +162,10 @@ def undecided(what: str, candidates: Sequence[Candidate], key: str) -> NeedsOper
         candidates: the clients.
         key: the CRM's key; may be empty.
     """
+    given = f"give it alone the key {key!r} where HaloPSA keeps the CRM's keys" if key else "rename the others"
     return NeedsOperator(
         f"{what}: {', '.join(map(str, candidates))}.",
-        mend=f"decide which client is meant, give it alone the key {key!r} where HaloPSA keeps the CRM's keys and make "
-        "it active, or rename the others; then retry the run.",
+        mend=f"decide which client is meant and {given}, then retry the run.",
     )
 
 

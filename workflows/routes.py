@@ -41,8 +41,9 @@ def churns_before(event: Event) -> dict[str, str]:
 
 
 def update_route(event: Event) -> Route:
-    """A client changes many times."""
-    return Route(_at(event, f"{_client(event)}:updated"), _client_keys(event), _client_name(event))
+    """A client changes many times. One that others were merged into is waited for under their keys too."""
+    keys = [*_client_keys(event), *_merged_keys(event)]
+    return Route(_at(event, f"{_client(event)}:updated"), keys, _client_name(event))
 
 
 def reactivation_route(event: Event) -> Route:
@@ -110,6 +111,13 @@ def _client_keys(event: Event) -> list[str]:
     return client_keys(_text(client, "id"), _text(client, "name"))
 
 
+def _merged_keys(event: Event) -> list[str]:
+    client = event.data.get("client")
+    merged = client.get("merged_ids") if isinstance(client, dict) else None
+    known = [_as_text(one) for one in merged] if isinstance(merged, list) else []
+    return [key for one in dict.fromkeys(known) for key in client_keys(one, "")]
+
+
 def _leaving_day(event: Event) -> str:
     """The day as the event writes it; without one the day of the event."""
     day = _text(event.data, "last_service_day")
@@ -118,5 +126,8 @@ def _leaving_day(event: Event) -> str:
 
 
 def _text(part: Any, name: str) -> str:
-    value = part.get(name) if isinstance(part, dict) else None
+    return _as_text(part.get(name)) if isinstance(part, dict) else ""
+
+
+def _as_text(value: Any) -> str:
     return str(value).strip()[:MAX_TEXT] if isinstance(value, str | int) else ""

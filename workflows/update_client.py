@@ -10,7 +10,7 @@ from workflows.canonical import changed_client
 from workflows.client_changes import Changes, find_changes
 from workflows.ensure import Ensured, Skippable
 from workflows.halopsa import Halo
-from workflows.known_client import seek_known
+from workflows.known_client import seek_merged
 from workflows.msp import Msp
 from workflows.report import Line, file_report
 
@@ -30,7 +30,7 @@ class ClientUpdated(BaseModel):
 
 
 async def update_client(run: Run, msp: Msp, event: Event) -> ClientUpdated:
-    """Change what an event says otherwise about a client than HaloPSA has it; its key stays.
+    """Change what an event says otherwise about a client than HaloPSA has it; its key stays, unless the CRM merged it.
 
     A company of the CRM need not be a client: one that HaloPSA does not have is left to its won deal.
 
@@ -40,7 +40,7 @@ async def update_client(run: Run, msp: Msp, event: Event) -> ClientUpdated:
         RetryLater: HaloPSA cannot be asked now.
     """
     data, halo, late = changed_client(event).client, msp.halo, run.newer is not None
-    client = await run.step("client", seek_known, halo, data)
+    client = await run.step("client", seek_merged, halo, data)
     if client is None:
         absent = f"HaloPSA has no client {data.name or data.id}: nothing to update"
         await run.remark("absent", absent)

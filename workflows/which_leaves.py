@@ -6,13 +6,13 @@ from typing import Any, Final
 
 from rapidfuzz import fuzz
 
-from worker.errors import NotYet
 from worker.run import Run
 from workflows.asked import ask
 from workflows.canonical import LeavingClient, normalised_name
 from workflows.ensure import Undecided
 from workflows.halopsa import Halo, HaloForbidden, HaloNotFound
 from workflows.halopsa.models import Client
+from workflows.known_client import unknown
 from workflows.leaving_client import Leaving
 from workflows.matching import candidate, spelling
 from workflows.policy import Policy
@@ -54,10 +54,7 @@ async def find_leaving(halo: Halo, client: LeavingClient, names: Names) -> Leavi
     rows = await halo.clients.find()
     found = await _matching(halo, rows, client)
     if not found:
-        raise NotYet(
-            f"HaloPSA has no client with the key {client.id!r} or the name {client.name!r}.",
-            mend="give the client that is meant the key in its reference field, or correct the event; then retry.",
-        )
+        raise unknown(client)
     match, key = found[0], found[0].key.strip()
     if len(found) > 1:
         what = f"Several clients in HaloPSA match {client.name or client.id!r}"

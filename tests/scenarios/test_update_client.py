@@ -7,6 +7,7 @@ import time_machine
 
 from tests.memory_run import STARTED, Notebook
 from tests.tenant import AFTER, BEFORE, DAYS, Tenant, event
+from worker.errors import NeedsOperator
 from workflows.canonical import InvalidEvent
 from workflows.sandbox import Faults
 
@@ -112,6 +113,44 @@ async def test_a_late_event_only_fills_in_what_is_missing(tenant: Tenant) -> Non
     assert (row["name"], row["website"]) == ("Acme Corporation", "https://acme.example.com")
     assert row["notes"].startswith("Moved to Chicago")
     assert "website stays as it is: a later event was there first" in result.remarks
+
+
+@pytest.mark.parametrize("newer", [None, "r-2"])
+async def test_a_client_that_the_crm_merged_is_found_by_its_key_of_old_and_by_the_new_one_from_then_on(
+    tenant: Tenant, deal: dict[str, Any], newer: str | None
+) -> None:
+    acme = plant(tenant)
+    merged = {"id": "C-1040", "name": "Acme Holdings", "merged_ids": ["C-1039", "C-77"]}
+
+    result = await tenant.finish(updated(merged), Notebook(newer=newer))
+
+    assert (result.client_id, result.changes["key"]) == (acme, ("C-77", "C-1040"))
+    won = deal | {"deal": {"id": "D-2", "kind": "addition"}, "client": {"id": "C-1040", "name": "Acme, merged"}}
+    assert (await tenant.finish(event("deal.won", won), Notebook("r-3"))).client_id == acme
+
+
+@pytest.mark.parametrize("key", ["C-77", ""])
+async def test_a_key_that_was_not_merged_stays(tenant: Tenant, key: str) -> None:
+    acme = int(tenant.sandbox.plant("Client", tenant.keyed(key, name="Acme Corporation")))
+    news = {"id": "C-77", "name": "Acme Corporation", "website": "new.acme.example.com"}
+
+    result = await tenant.finish(updated(news | {"merged_ids": ["C-1039"]}))
+
+    assert (result.client_id, list(result.changes)) == (acme, ["website"])
+
+
+async def test_where_what_was_merged_are_two_clients_a_person_decides(tenant: Tenant) -> None:
+    acme = plant(tenant)
+    other = tenant.sandbox.plant("Client", tenant.keyed("C-1039", name="Acme East"))
+    merged = updated({"id": "C-1039", "name": "Acme Holdings", "merged_ids": ["C-77"]})
+
+    with pytest.raises(NeedsOperator, match="merged into one what are 2 clients in HaloPSA") as raised:
+        await tenant.finish(merged)
+    assert f"{acme} 'Acme Corporation' (key 'C-77'), {other} 'Acme East' (key 'C-1039')" in str(raised.value)
+    assert writes(tenant) == []
+
+    tenant.change("Client", other, **tenant.keyed("C-0"))
+    assert (await tenant.finish(merged)).client_id == acme
 
 
 async def test_the_policy_says_what_may_change(tenant: Tenant) -> None:

@@ -103,6 +103,12 @@ def test_a_reopening_stands_in_no_queue_of_the_run_that_it_is_to_stop() -> None:
     assert not set(reopening_route(reopened).keys) & set(onboarding_route(won).keys)
 
 
+def test_what_was_merged_waits_for_each_other() -> None:
+    data = {"client": {"id": "8", "merged_ids": [7, "6", None, {}, "7"]}}
+
+    assert update_route(event("client.updated", data)).keys == ["crm:8", "crm:7", "crm:6"]
+
+
 def test_two_spellings_of_a_name_wait_for_each_other() -> None:
     keys = [
         onboarding_route(event("deal.won", {"client": {"name": name}})).keys

@@ -140,9 +140,13 @@ class KnownClient(ClientData, LeavingClient):
     """A client that should stand in HaloPSA already, and what the event says about it.
 
     `model_fields_set` says which fields the event gives.
+
+    Attributes:
+        merged_ids: the keys of those that the CRM has merged into this one; it has none of them any more.
     """
 
     name: Name = ""
+    merged_ids: Words = Field(default_factory=list)
 
 
 class Site(Part):
