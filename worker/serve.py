@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 
 from worker.assemble.chores import Chore
 from worker.assemble.store import durability_of, open_store
-from worker.assemble.web import web_app
+from worker.assemble.web import public_url, web_app
 from worker.assemble.worker import WorkerParts, open_worker
 from worker.embedded import EmbeddedValkey, only_one
 from worker.errors import ParhelionError
@@ -123,6 +123,9 @@ async def web(settings: Settings, url: str, listener: socket.socket) -> AsyncIte
     ):
         host, port = listener.getsockname()[:2]
         _log.info("web up", address=f"{host}:{port}", sources=sorted(settings.webhook_secrets))
+        if "hubspot" in settings.webhook_secrets and settings.public_url is None:
+            why = "HubSpot signs its address: set it, or all its deliveries from outside are refused"
+            _log.warning("PARHELION_PUBLIC_URL is not set", why=why, taken=public_url(settings))
         yield
 
 

@@ -72,7 +72,11 @@ def equip(found: Settings, look_alike: str, props: Props, listening: tuple[str, 
         update=no_crm
         | {
             "web_bind": listening,
-            "public_url": None,
+            "public_url": "http://{}:{}".format(*listening),
+            "channel_zoho": None,
+            "alert_url": None,
+            "alert_secret": None,
+            "rmm_webhook_url": None,
             "accounts": {},
             "allowed_addresses": {},
             "halo_url": look_alike,
