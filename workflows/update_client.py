@@ -13,6 +13,7 @@ from workflows.halopsa import Halo
 from workflows.known_client import seek_merged
 from workflows.msp import Msp
 from workflows.report import Line, file_report
+from workflows.routes import churns_before
 
 
 class ClientUpdated(BaseModel):
@@ -46,6 +47,8 @@ async def update_client(run: Run, msp: Msp, event: Event) -> ClientUpdated:
         await run.remark("absent", absent)
         return ClientUpdated(remarks=[absent])
     await run.known_as(f"halo:{client.id}")
+    if event.data.get("stays") is True:
+        await run.halt("left", "churn_client", churns_before(event)["left"], f"{client.name} is a client in the CRM")
     changes = await run.step("changes", find_changes, halo, client.id, data, msp.policy, late=late)
     if changes.values:
         await run.step("update", write_client, halo, client.id, changes)

@@ -1,5 +1,6 @@
 """A churned record that is edited again starts nothing, and a reopened deal that was missed is found once."""
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 
@@ -43,6 +44,16 @@ async def test_three_edits_of_a_churned_account_are_one_churn(world: World, *, t
     runs = [await started(inbox, edited(days)) for days in (0, 3, 30)]
 
     assert [len(one) for one in runs] == [1, 0, 0]
+
+
+async def test_an_account_that_is_no_churned_one_says_so(world: World) -> None:
+    inbox = Inbox(world.journal, world.reader, WORKFLOWS, CrmWorld().hydration(salesforce=LEFT).hydrate)
+    (run,) = await started(inbox, edited(0))
+
+    told_of = await world.reader.event("salesforce:0")
+    assert told_of
+    assert json.loads(told_of["body"])["data"]["stays"] is True
+    assert run
 
 
 async def test_a_reopening_that_did_not_arrive_is_found_once(world: World) -> None:

@@ -202,3 +202,16 @@ async def test_through_the_inbox_a_client_may_leave_come_back_and_leave_on_one_d
         second = told("client.churned", 9, effective_at="2026-11-23T08:30:00Z")
         assert await states(lab, second, replace(second, id="standard:again")) == ["succeeded"] * 3
         assert lab.sandbox.state()["Client"][-1]["inactive"]
+
+
+async def test_through_the_inbox_a_churn_is_a_new_one_once_the_crm_had_the_client_as_one_again(
+    redis: Redis, valkey: str
+) -> None:
+    async with laboratory(redis, valkey, tenant_with_a_client(), now=int(MONDAY.timestamp() * 1000)) as lab:
+        assert await states(lab, told("client.churned", 6, undated=True)) == ["succeeded"]
+        clients = lab.sandbox.store["Client"]
+        clients.change(clients.rows[max(clients.rows)], {"inactive": False})
+        assert await states(lab, told("client.churned", 7, undated=True)) == ["succeeded"]
+
+        again = told("client.churned", 9, undated=True)
+        assert await states(lab, told("client.updated", 8, stays=True), again) == ["succeeded", "succeeded", "waiting"]

@@ -149,7 +149,9 @@ class CrmHydrator:
             raise Ignored("nothing that HaloPSA keeps has changed")
         merged_ids = event.data.get("merged_ids") or ([event.data.get("id")] if merged else [])
         more = {"merged_ids": merged_ids} if merged_ids else {}
-        return canonical(event, "client.updated", {"client": self._mapper.client(record) | more})
+        ruled = any(one.object.casefold() == record.object for one in self._policy.churned)
+        stays = {"stays": True} if ruled and rule is None else {}
+        return canonical(event, "client.updated", {"client": self._mapper.client(record) | more, **stays})
 
     async def _churned(self, event: Event, record: Record, rule: RecordRule) -> Event:
         since = await self._since(record, rule)
