@@ -1,46 +1,35 @@
-"""Why a captured request is refused: each cause is tried out on the real check, until one explains it."""
+"""Whether a captured request would be let in, and if not, why: judged by the real door and its checks."""
 
-import json
+import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Final, Literal
-from urllib.parse import urlsplit
+from dataclasses import replace
+from typing import Final
+from urllib.parse import quote
 
-from starlette.datastructures import Headers
-
+from webhooks.body import GZIP
 from webhooks.captured import Captured
-from webhooks.delivery import Delivery, Ignored, Missing, NotProven, Source, TooOld, WrongScheme
+from webhooks.causes import Cause, Verdict
+from webhooks.credentials import proven_by_address
+from webhooks.delivery import Delivery, Ignored, Source, TooOld
+from webhooks.edge import Edge
+from webhooks.other_secrets import other_secrets
+from webhooks.rehearsal import Rehearsal, rehearse
 from webhooks.sources import find_source
-from worker.events import read_json
+from webhooks.unproven import Case, explain_refusal, explain_secrets, refusal
 
-Cause = Literal[
-    "good", "missing", "wrong_scheme", "too_old", "wrong_url", "changed_body", "wrong_secret", "not_readable"
-]
-
-STRONGER: Final = "x-hubspot-signature-v3"
-"""HubSpot sends an older signature beside it, which covers secret and body only."""
+BEFORE_THE_PROOF: Final[dict[int, Cause]] = {405: "wrong_method", 413: "too_large", 415: "unsupported_type"}
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What is to be said of a captured request.
-
-    Attributes:
-        cause: one word.
-        text: a sentence for the operator; holds no secret.
-    """
-
-    cause: Cause
-    text: str
-
-
-def explain(captured: Captured, secrets: Sequence[str], *, public_url: str = "", source: str = "") -> Verdict:
+async def explain(
+    captured: Captured, secrets: Sequence[str], *, edge: Edge, max_body_bytes: int, source: str = ""
+) -> Verdict:
     """Say whether a request would be let in, and if not, why.
 
     Args:
         captured: the request.
         secrets: those of its source; none of them appears in the answer.
-        public_url: the address that Parhelion is set to; where it is empty, the request's own counts.
+        edge: what the operator has set about senders; where it has no public address, the request's own counts.
+        max_body_bytes: the door's limit.
         source: the source's name, where the address does not tell.
 
     Raises:
@@ -49,105 +38,131 @@ def explain(captured: Captured, secrets: Sequence[str], *, public_url: str = "",
     sender = find_source(source or captured.source)
     if not secrets:
         raise ValueError(f"no secret is set for {sender.name}")
-    here = _as_seen_here(captured.delivery, public_url)
-    refusal = _refusal(sender, here, secrets)
-    if isinstance(refusal, TooOld) and refusal.sent_at:
-        at_its_time = replace(here, received_at=refusal.sent_at)
-        seconds = (here.received_at - refusal.sent_at).total_seconds()
-        later = _refusal(sender, at_its_time, secrets)
-        if later is None and captured.dated:
-            word = "after" if seconds > 0 else "before"
-            return Verdict("too_old", f"it came {abs(seconds):.0f} seconds {word} the time that it is signed with")
-        here, refusal = at_its_time, later
-    return _judge(sender, captured.delivery, here, secrets, refusal)
+    serving = [secret for secret in secrets if sender.secret_problem(secret) is None]
+    seen = captured.delivery
+    wire = _at_its_time(sender, serving, _as_seen_here(sender, seen, edge.public_url), max_body_bytes)
+    off_s = (seen.received_at - wire.received_at).total_seconds() if captured.dated else 0
+    body = _unpacked(wire, max_body_bytes)
+    case = Case(sender, serving or secrets, seen, replace(wire, body=body or b""), off_s)
+    if serving:
+        answer = await rehearse(sender, serving, wire, edge=edge, max_body_bytes=max_body_bytes)
+        verdict = _turned_away(case, wire, answer) if body is None else _judge(case, wire, answer)
+    else:
+        verdict = explain_secrets(case)
+    notes = [*_notes(captured, wire, sender, edge)]
+    if off_s and verdict.cause not in {"too_old", "changed_header"}:
+        notes.append(f"besides, {_too_old(off_s)}")
+    return replace(verdict, text=_without("; ".join([verdict.text, *notes]), secrets))
 
 
-def _judge(
-    source: Source, seen: Delivery, here: Delivery, secrets: Sequence[str], refusal: NotProven | None
-) -> Verdict:
-    match refusal:
-        case None:
-            return _read(source, here)
-        case Missing():
-            return Verdict("missing", str(refusal))
-        case WrongScheme():
-            return Verdict("wrong_scheme", str(refusal))
-    for address in _addresses(seen) if source.signs_body else ():
-        if _refusal(source, replace(here, url=address), secrets) is None:
-            return Verdict("wrong_url", f"it was signed for {address}, but the address here is {here.url}")
-    weaker = replace(here, headers=_without(here.headers, STRONGER))
-    if STRONGER in here.headers and _refusal(source, weaker, secrets) is None:
-        return Verdict("wrong_url", f"secret and body are right; it was not signed for {here.url}")
-    return _secret_or_body(source, here, secrets, refusal)
+def _judge(case: Case, wire: Delivery, answer: Rehearsal) -> Verdict:
+    refused = case.refusal(case.here)
+    if refused is not None:
+        return replace(explain_refusal(case, refused), status=answer.status)
+    if answer.reason or answer.status in BEFORE_THE_PROOF:
+        return _turned_away(case, wire, answer)
+    if case.seconds_off:
+        return Verdict("too_old", _too_old(case.seconds_off))
+    return _taken(case, answer)
 
 
-def _secret_or_body(source: Source, here: Delivery, secrets: Sequence[str], refusal: NotProven) -> Verdict:
-    for how, body in _bodies(here.body):
-        if _refusal(source, replace(here, body=body), secrets) is None:
-            return Verdict("changed_body", f"the body was written anew on the way: {how} it fits")
-    announced = here.headers.get("content-length", "")
-    if announced.isdigit() and int(announced) != len(here.body) and "content-encoding" not in here.headers:
-        return Verdict("changed_body", f"the body has {len(here.body)} bytes, but {announced} were announced")
-    if not source.signs_body:
-        return Verdict("wrong_secret", f"{refusal}: none of the secrets here is the sender's")
-    how = "without changing its length" if announced else "after it was signed; nothing in the request tells which"
-    return Verdict(
-        "wrong_secret", f"{refusal}: none of the secrets here is the sender's, or the body was changed {how}"
-    )
+def _too_old(seconds_off: float) -> str:
+    return f"it came {abs(seconds_off):.0f} seconds {'after' if seconds_off > 0 else 'before'} its sender's time"
 
 
-def _read(source: Source, delivery: Delivery) -> Verdict:
-    if delivery.address_secret and not source.by_address:
-        return Verdict("wrong_url", f"{source.name} takes no secret in its address: send to /webhooks/{source.name}")
-    try:
-        items = source.events(delivery)
-    except ValueError as error:
-        return Verdict("not_readable", f"it is proven, but cannot be read: {error}")
-    told = [f"ignored ({item.reason})" if isinstance(item, Ignored) else f"{item.type} {item.id}" for item in items]
-    return Verdict("good", f"it is proven and read: {'; '.join(told) or 'nothing in it'}")
+def _turned_away(case: Case, wire: Delivery, answer: Rehearsal) -> Verdict:
+    """Say why the door refuses what is proven, or cannot be looked at."""
+    headers = wire.headers
+    match answer.status:
+        case 400:
+            return Verdict("not_readable", f"it cannot be read: {answer.reason}", 400)
+        case 401:
+            text = f"it is proven, but its account is not one of ACCOUNTS_{case.source.name.upper()}"
+            return Verdict("wrong_account", text)
+        case 405:
+            return Verdict("wrong_method", f"it came as {wire.method}; only POST is taken", 405)
+        case 413:
+            return Verdict("too_large", f"{answer.reason}; it has {len(wire.body)} as it came", 413)
+        case 415:
+            told = [*headers.getlist("content-type"), *headers.getlist("content-encoding")]
+            return Verdict("unsupported_type", f"{answer.reason}; it came as {' and '.join(told) or 'no type'}", 415)
+    return _hidden(case.source, case.secrets, wire)
 
 
-def _refusal(source: Source, delivery: Delivery, secrets: Sequence[str]) -> NotProven | None:
-    try:
-        source.verify(delivery, secrets)
-    except NotProven as refusal:
-        return refusal
+def _hidden(source: Source, secrets: Sequence[str], wire: Delivery) -> Verdict:
+    """Say why the door does not know the address (404)."""
+    if not wire.address_secret:
+        return Verdict("wrong_url", f"there is no such address here: send to /webhooks/{source.name}", 404)
+    if not source.by_address:
+        text = f"{source.name} takes no secret in its address: send to /webhooks/{source.name}"
+        return Verdict("wrong_url", text, 404)
+    forms = (how for how, secret in other_secrets(secrets) if proven_by_address(wire, [secret]))
+    fits = "".join(f": one of them fits {how}" for how in [*forms][:1])
+    return Verdict("wrong_secret", f"the secret in the address is none of those here{fits}", 404)
+
+
+def _taken(case: Case, answer: Rehearsal) -> Verdict:
+    stored = {event.id for event in answer.events}
+    told, left = [], 0
+    for item in case.source.events(case.here):
+        if isinstance(item, Ignored):
+            told.append(f"ignored ({item.reason})")
+        elif item.id in stored:
+            told.append(f"{item.type} {item.id}")
+        else:
+            told.append(f"ignored ({item.type}: its account is not one of ACCOUNTS_{case.source.name.upper()})")
+            left += 1
+    text = f"it is proven and read: {'; '.join(told) or 'nothing in it'}"
+    return Verdict("wrong_account" if left and not stored else "good", text, answer.status)
+
+
+def _at_its_time(source: Source, secrets: Sequence[str], wire: Delivery, max_body_bytes: int) -> Delivery:
+    """Let a delivery that is too old or too early have come at the time that it is signed with."""
+    refused = refusal(source, replace(wire, body=_unpacked(wire, max_body_bytes) or b""), secrets)
+    sent_at = refused.sent_at if isinstance(refused, TooOld) else None
+    return replace(wire, received_at=sent_at or wire.received_at)
+
+
+def _as_seen_here(source: Source, seen: Delivery, public_url: str) -> Delivery:
+    """Give a delivery the address that the door puts together; a proxy may have changed the one before it."""
+    if not public_url:
+        return seen
+    place, query = seen.url.find("/webhooks/"), seen.url.partition("?")[2]
+    elsewhere = f"/webhooks/{source.name}" + (f"?{query}" if query else "")
+    return replace(seen, url=public_url.rstrip("/") + (seen.url[place:] if place >= 0 else elsewhere))
+
+
+def _unpacked(wire: Delivery, max_body_bytes: int) -> bytes | None:
+    """Unpack a body as the door does; None where it does not."""
+    match wire.headers.get("content-encoding", "").strip().lower():
+        case "" | "identity":
+            return wire.body
+        case "gzip":
+            stream = zlib.decompressobj(GZIP)
+            try:
+                body = stream.decompress(wire.body, max_body_bytes + 1)
+            except zlib.error:
+                return None
+            return body if stream.eof and not stream.unused_data else None
     return None
 
 
-def _as_seen_here(delivery: Delivery, public_url: str) -> Delivery:
-    if not public_url:
-        return delivery
-    return replace(delivery, url=public_url.rstrip("/") + delivery.url[max(delivery.url.find("/webhooks/"), 0) :])
+def _notes(captured: Captured, wire: Delivery, source: Source, edge: Edge) -> Iterator[str]:
+    """Say what was not judged, or judged by something else than the file."""
+    seen = captured.delivery
+    if source.name in edge.allowed:
+        yield "where it came from is not in the file and was not held against ALLOWED_ADDRESSES"
+    if wire.received_at != seen.received_at and not captured.dated:
+        yield "its age is not judged, as the file has no received_at"
+    if source.signs_body and wire.url != seen.url:
+        yield f"its address counts as {wire.url}, by PUBLIC_URL"
+    if "/webhooks/" not in seen.url:
+        yield f"the door itself is at /webhooks/{source.name}"
 
 
-def _addresses(delivery: Delivery) -> Iterator[str]:
-    """Give other addresses that the sender may have signed."""
-    address = urlsplit(delivery.url)
-    hosts = {address.netloc, delivery.headers.get("host", ""), delivery.headers.get("x-forwarded-host", "")}
-    for host in sorted(hosts - {""}):
-        for scheme in ("https", "http"):
-            for path in sorted({address.path, address.path.rstrip("/"), address.path.rstrip("/") + "/"}):
-                plain = address._replace(scheme=scheme, netloc=host, path=path)
-                yield plain.geturl()
-                yield plain._replace(query="").geturl()
-    yield address._replace(scheme="", netloc="").geturl()
-
-
-def _bodies(body: bytes) -> Iterator[tuple[str, bytes]]:
-    """Give other forms that the body may have had when it was signed."""
-    yield "without the blanks around it", body.strip()
-    yield "with a line end", body + b"\n"
-    yield "with other line ends", body.replace(b"\r\n", b"\n")
-    try:
-        value = read_json(body)
-    except ValueError:
-        return
-    for indent, separators in ((None, (",", ":")), (None, (", ", ": ")), (2, (",", ": ")), (4, (",", ": "))):
-        for ascii_only in (False, True):
-            text = json.dumps(value, indent=indent, separators=separators, ensure_ascii=ascii_only)
-            yield "as JSON with other blanks", text.encode()
-
-
-def _without(headers: Headers, name: str) -> Headers:
-    return Headers(raw=[(key, value) for key, value in headers.raw if key.decode("latin-1").lower() != name])
+def _without(text: str, secrets: Sequence[str]) -> str:
+    """Take secrets out that an address may hold."""
+    for secret in secrets:
+        for form in (secret, quote(secret, safe="")):
+            text = text.replace(form, "(secret)")
+    return text

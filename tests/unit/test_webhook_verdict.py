@@ -9,9 +9,11 @@ from datetime import timedelta
 import pytest
 from starlette.datastructures import Headers
 
-from tests.unit.webhook_door import NOW, PUBLIC, SECRETS
+from tests.unit.webhook_door import LIMIT, NOW, PUBLIC, SECRETS
 from webhooks.captured import Captured, dump_captured, read_captured
+from webhooks.causes import Verdict
 from webhooks.delivery import Delivery
+from webhooks.edge import Edge
 from webhooks.samples import sample
 from webhooks.verdict import explain
 
@@ -25,43 +27,51 @@ def made(name: str, **changes: str) -> Delivery:
     return replace(sent, headers=Headers({**sent.headers, **length, **changes}))
 
 
-def cause(delivery: Delivery, *, secret: str = "", public_url: str = "") -> str:
+async def judge(delivery: Delivery, *, secret: str = "", edge: Edge | None = None) -> Verdict:
     captured = read_captured(dump_captured(delivery).encode(), NOW)
-    verdict = explain(captured, [secret or SECRETS[captured.source]], public_url=public_url)
+    secrets = [secret or SECRETS[captured.source]]
+    verdict = await explain(captured, secrets, edge=edge or Edge(), max_body_bytes=LIMIT)
     assert verdict.text
     assert SECRETS[captured.source] not in verdict.text
-    return verdict.cause
+    return verdict
+
+
+async def cause(delivery: Delivery, *, secret: str = "", public_url: str = "") -> str:
+    return (await judge(delivery, secret=secret, edge=Edge(public_url=public_url))).cause
 
 
 @EVERY
-def test_a_good_request_is_called_good(name: str) -> None:
-    assert cause(made(name)) == cause(made(name), public_url=PUBLIC) == "good"
+async def test_a_good_request_is_called_good(name: str) -> None:
+    assert await cause(made(name)) == await cause(made(name), public_url=PUBLIC) == "good"
 
 
-def test_a_public_address_may_have_a_path() -> None:
+async def test_a_public_address_may_have_a_path() -> None:
     sent = sample("hubspot", SECRETS["hubspot"], "https://x.example/in/webhooks/hubspot", NOW)
 
-    assert cause(replace(sent, url="http://inner:8080/webhooks/hubspot"), public_url="https://x.example/in/") == "good"
-    assert cause(sent, public_url="https://x.example/in") == "good"
+    assert (
+        await cause(replace(sent, url="http://inner:8080/webhooks/hubspot"), public_url="https://x.example/in/")
+        == "good"
+    )
+    assert await cause(sent, public_url="https://x.example/in") == "good"
 
 
 @EVERY
-def test_a_wrong_secret_is_named(name: str) -> None:
-    assert cause(made(name), secret="whsec_" + "QUJD" * 8) == "wrong_secret"
+async def test_a_wrong_secret_is_named(name: str) -> None:
+    assert await cause(made(name), secret="whsec_" + "QUJD" * 8) == "wrong_secret"
 
 
 @SIGNED
-def test_a_changed_body_is_named(name: str) -> None:
+async def test_a_changed_body_is_named(name: str) -> None:
     sent = made(name)
     longer = replace(sent, body=sent.body.replace(b"a", b"aa", 1))
     reformatted = replace(sent, body=json.dumps(json.loads(sent.body), indent=2).encode())
 
-    assert cause(longer) == cause(reformatted) == "changed_body"
+    assert await cause(longer) == await cause(reformatted) == "changed_body"
 
 
-def test_where_nothing_tells_secret_from_body_both_are_said() -> None:
+async def test_where_nothing_tells_secret_from_body_both_are_said() -> None:
     sent = sample("standard", SECRETS["standard"], f"{PUBLIC}/webhooks/standard", NOW)
-    verdict = explain(Captured("standard", replace(sent, body=b"{}"), dated=True), [SECRETS["standard"]])
+    verdict = await judge(replace(sent, body=b"{}"))
 
     assert "secret" in verdict.text
     assert "body was changed" in verdict.text
@@ -69,8 +79,8 @@ def test_where_nothing_tells_secret_from_body_both_are_said() -> None:
 
 @SIGNED
 @pytest.mark.parametrize("minutes", [6, -6, 10_000])
-def test_a_request_that_is_too_old_or_early_is_named(name: str, minutes: int) -> None:
-    assert cause(replace(made(name), received_at=NOW + timedelta(minutes=minutes))) == "too_old"
+async def test_a_request_that_is_too_old_or_early_is_named(name: str, minutes: int) -> None:
+    assert await cause(replace(made(name), received_at=NOW + timedelta(minutes=minutes))) == "too_old"
 
 
 @pytest.mark.parametrize(
@@ -84,40 +94,48 @@ def test_a_request_that_is_too_old_or_early_is_named(name: str, minutes: int) ->
         pytest.param(f"{PUBLIC}/webhooks/hubspot", "", "http://127.0.0.1:8080", id="public address set wrongly"),
     ],
 )
-def test_a_wrong_address_is_named(address: str, host: str, public_url: str) -> None:
+async def test_a_wrong_address_is_named(address: str, host: str, public_url: str) -> None:
     sent = made("hubspot", **({"x-forwarded-host": host} if host else {}))
 
-    assert cause(replace(sent, url=address), public_url=public_url) == "wrong_url"
+    assert await cause(replace(sent, url=address), public_url=public_url) == "wrong_url"
 
 
-def test_an_address_with_a_secret_where_none_is_taken_is_named() -> None:
-    assert cause(replace(made("token"), url=f"{PUBLIC}/webhooks/token/x")) == "wrong_url"
+async def test_an_address_with_a_secret_where_none_is_taken_is_named() -> None:
+    assert await cause(replace(made("token"), url=f"{PUBLIC}/webhooks/token/x")) == "wrong_url"
 
 
 @EVERY
-def test_a_missing_proof_is_named(name: str) -> None:
+async def test_a_missing_proof_is_named(name: str) -> None:
     sent = made(name)
     body = b"<a/>" if name == "salesforce" else b'{"ids": []}'
-    bare = replace(sent, url=f"{PUBLIC}/webhooks/{name}", headers=Headers(), body=body)
+    bare = replace(
+        sent,
+        url=f"{PUBLIC}/webhooks/{name}",
+        headers=Headers({"content-type": sent.headers["content-type"]}),
+        body=body,
+    )
 
-    assert cause(bare) == "missing"
+    assert await cause(bare) == "missing"
 
 
 @pytest.mark.parametrize(("name", "given"), [("token", "Basic eDp5"), ("pipedrive", "Bearer x")])
-def test_a_proof_of_another_kind_is_named(name: str, given: str) -> None:
-    assert cause(made(name, authorization=given)) == "wrong_scheme"
+async def test_a_proof_of_another_kind_is_named(name: str, given: str) -> None:
+    assert await cause(made(name, authorization=given)) == "wrong_scheme"
 
 
-def test_what_is_proven_but_cannot_be_read_is_named() -> None:
-    assert cause(replace(made("token"), body=b"not json")) == "not_readable"
+async def test_what_is_proven_but_cannot_be_read_is_named() -> None:
+    assert await cause(replace(made("token"), body=b"not json")) == "not_readable"
 
 
-def test_without_a_time_of_receipt_the_age_is_not_judged() -> None:
+async def test_without_a_time_of_receipt_the_age_is_not_judged() -> None:
     told = json.loads(dump_captured(made("hubspot")))
     del told["received_at"]
     captured = read_captured(json.dumps(told).encode(), NOW + timedelta(days=30))
 
-    assert explain(captured, [SECRETS["hubspot"]]).cause == "good"
+    verdict = await explain(captured, [SECRETS["hubspot"]], edge=Edge(), max_body_bytes=LIMIT)
+
+    assert verdict.cause == "good"
+    assert "its age is not judged" in verdict.text
 
 
 def test_a_body_may_stand_in_the_file_as_text() -> None:
@@ -130,13 +148,12 @@ def test_a_body_may_stand_in_the_file_as_text() -> None:
     assert delivery.headers.getlist("x-twice") == ["a", "b"]
 
 
-def test_a_packed_body_is_unpacked_as_the_door_does() -> None:
+async def test_a_packed_body_is_unpacked_as_the_door_does() -> None:
     sent = made("standard")
     packed = replace(sent, body=gzip.compress(sent.body), headers=Headers({**sent.headers, "content-encoding": "gzip"}))
 
-    assert cause(packed) == "good"
-    with pytest.raises(ValueError, match="gzip"):
-        cause(replace(packed, body=b"x"))
+    assert await cause(packed) == "good"
+    assert await cause(replace(packed, body=b"x")) == "not_readable"
 
 
 @pytest.mark.parametrize(
@@ -156,8 +173,8 @@ def test_a_file_that_is_none_is_told_so(text: bytes) -> None:
         read_captured(text, NOW)
 
 
-def test_a_verdict_needs_a_source_and_a_secret() -> None:
+async def test_a_verdict_needs_a_source_and_a_secret() -> None:
     with pytest.raises(ValueError, match="no source"):
-        explain(Captured("", made("token"), dated=True), ["x"])
+        await explain(Captured("", made("token"), dated=True), ["x"], edge=Edge(), max_body_bytes=LIMIT)
     with pytest.raises(ValueError, match="no secret"):
-        explain(Captured("token", made("token"), dated=True), [])
+        await explain(Captured("token", made("token"), dated=True), [], edge=Edge(), max_body_bytes=LIMIT)

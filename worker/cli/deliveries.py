@@ -1,17 +1,22 @@
 """`parhelion events send` and `events verify`: try the way in, and find out why a delivery was refused."""
 
+import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import httpx
 import typer
+from starlette.datastructures import Headers
 
 from webhooks.captured import dump_captured, read_captured
 from webhooks.delivery import Delivery
 from webhooks.samples import sample
+from webhooks.sources import find_source
 from webhooks.verdict import explain
-from worker.assemble.web import public_url
+from worker.assemble.web import edge_of, public_url
 from worker.cli.output import Format, Output, show_json, stop
 from worker.cli.store import settings
 from worker.settings import PREFIX, WEBHOOK_SECRET, Settings
@@ -37,7 +42,7 @@ def send(
     except ValueError as error:
         stop(str(error), 2)
     if save is not None:
-        save.write_text(dump_captured(delivery) + "\n")
+        save.write_text(dump_captured(_as_on_the_wire(delivery)) + "\n")
         typer.echo(f"{save}: written; `parhelion events verify {save}` judges it")
         return
     response = _post(delivery)
@@ -59,15 +64,18 @@ def verify(
     found = settings(default_level="WARNING")
     try:
         captured = read_captured(file.read_bytes(), datetime.now(UTC))
-        secrets = _secrets(found, source or captured.source)
-        told = "" if found.public_url is None else found.public_url
-        verdict = explain(captured, secrets, public_url=told, source=source)
+        if not (source or captured.source):
+            stop(f"{file}: its address names no source: say which with --source", 2)
+        secrets = _secrets(found, find_source(source or captured.source).name)
+        edge = replace(edge_of(found), public_url=found.public_url or "")
+        judging = explain(captured, secrets, edge=edge, max_body_bytes=found.max_body_bytes, source=source)
+        verdict = asyncio.run(judging)
     except OSError as error:
         stop(f"{file} cannot be read: {error.strerror}", 2)
     except ValueError as error:
         stop(f"{file}: {error}", 2)
     if output is Format.JSON:
-        show_json({"cause": verdict.cause, "text": verdict.text})
+        show_json({"cause": verdict.cause, "text": verdict.text, "status": verdict.status})
     else:
         typer.echo(f"{verdict.cause}: {verdict.text}")
     raise typer.Exit(0 if verdict.cause == "good" else 1)
@@ -78,6 +86,12 @@ def _secrets(found: Settings, source: str) -> list[str]:
     if not secrets:
         stop(f"no secret is set for {source or 'the source'}: set {PREFIX}{WEBHOOK_SECRET}{source.upper()}", 2)
     return secrets
+
+
+def _as_on_the_wire(delivery: Delivery) -> Delivery:
+    """Add the headers that come with every request, by which a change on the way is told."""
+    more = {"host": urlsplit(delivery.url).netloc, "content-length": str(len(delivery.body))}
+    return replace(delivery, headers=Headers(more | dict(delivery.headers)))
 
 
 def _post(delivery: Delivery) -> httpx.Response:
