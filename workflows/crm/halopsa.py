@@ -4,36 +4,36 @@ What its webhooks say proves nothing, so that every record is read again. Our ow
 known by their agent, and by a state that is reached already.
 """
 
-import html
 import json
-import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
+
+import structlog
 
 from worker.errors import Ignored
 from worker.events import Event
 from worker.run import Guard
 from workflows.crm.hydrator import canonical
-from workflows.crm.mapping import NAMES, Mapper, moment_of, text
+from workflows.crm.mapping import NAMES, Mapper, at, moment_of, text
 from workflows.crm.records import Fields, Record, Words, found_changed
 from workflows.crm.rules import first_match
 from workflows.crm.since import refuse_history
+from workflows.crm.wound_down import refuse_wound_down
 from workflows.halopsa import Halo, HaloForbidden, HaloNotFound
-from workflows.halopsa.models import Choice, Note, WebhookEvent, custom_fields, whole_number
+from workflows.halopsa.models import Choice, WebhookEvent, custom_fields, whole_number
 from workflows.policy.sources import RecordRule, Source
 
+Found = tuple[str, str, datetime]
+"""Kind and id of a record that may mean something, and when it was last changed."""
 PATHS: Final = {"ticket": "/Tickets", "opportunity": "/Opportunities", "client": "/Client"}
 LISTED: Final = ("ticket", "opportunity")
 """Kinds of records whose lists tell when they were last changed."""
+CLIENT_CHANGED: Final = "alastupdate"
+"""Where a client that is read alone tells when it was last changed."""
 WON: Final = (RecordRule(object="opportunity", field="status_id", values=("Won",)),)
 """What wins where the policy has no rules: an opportunity with HaloPSA's own status."""
-OWN_MARK: Final = "Parhelion run "
-LEAVING: Final = re.compile(r"Parhelion run \S+: (leaving(?! withdrawn)|changes \d+ of \d+)|\(churn_client\)")
-"""What a churn writes on a client: its notice, what it is about to change, and its report."""
-BESIDE: Final = ("(update_client)", "(onboard_contact)", "(depart_contact)", "(deal_reopened)")
-"""What reports say of themselves that leave open whether a client leaves."""
 FIELDS: Final[Fields] = {
     "deal.name": ("ticket.summary",),
     "deal.amount": ("ticket.oppvalue",),
@@ -52,6 +52,12 @@ FIELDS: Final[Fields] = {
     "contact.job_title": ("ticket.oppjobtitle",),
 }
 
+_log = structlog.stdlib.get_logger("halopsa")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
 
 class HaloHydrator:
     """Completes HaloPSA's own events.
@@ -60,14 +66,23 @@ class HaloHydrator:
         halo: HaloPSA, guarded by the request budget.
         policy: what the MSP has decided about this source; a client churns by its rules only.
         first_start: see `workflows.crm.hydrator.CrmHydrator`.
+        now: tells the present time.
     """
 
     words = Words(deal="opportunity", client="client", pipeline="tickettype_id")
 
-    def __init__(self, halo: Halo, policy: Source, *, first_start: datetime | None = None) -> None:
+    def __init__(
+        self,
+        halo: Halo,
+        policy: Source,
+        *,
+        first_start: datetime | None = None,
+        now: Callable[[], datetime] = _now,
+    ) -> None:
         self._halo = halo
         self._policy = policy
         self._first_start = first_start
+        self._now = now
         self._mapper = Mapper(FIELDS, policy.fields, self.words)
         # Where the ticket names the client, the ticket's own client is somebody else: the MSP itself.
         self._client_by_ticket = policy.fields.get("client.name", "").startswith("ticket.")
@@ -117,15 +132,13 @@ class HaloHydrator:
             RetryLater: HaloPSA cannot be asked now.
             NeedsOperator: it refuses.
         """
-        found = {}
-        for sent in await self._log():
-            kind, told = _told(sent)
-            if sent.at and sent.at >= moment and (not told or await self._spoken_of(_record(kind, told))):
-                found[kind, str(sent.entity_id)] = sent.at
-        for kind in self._kinds():
-            for row in await self._halo.rows_changed_since(PATHS[kind], "tickets", moment):
-                if await self._spoken_of(record := _record(kind, row)):
-                    found[kind, record.id] = moment_of(row.get("last_update")) or moment
+        found: dict[tuple[str, str], datetime] = {}
+        for kind, identity, changed in [
+            *await self._logged_since(moment),
+            *await self._listed_since(moment),
+            *await self._clients_since(moment),
+        ]:
+            found[kind, identity] = max(changed, found.get((kind, identity), changed))
         for (kind, identity), changed in found.items():
             yield found_changed("halopsa", "", kind, identity, changed)
 
@@ -137,21 +150,55 @@ class HaloHydrator:
     async def aclose(self) -> None:
         """Close nothing: the connections to HaloPSA belong to the process."""
 
-    async def _log(self) -> list[WebhookEvent]:
-        """List what HaloPSA has sent; nothing where the API agent may not see that."""
+    async def _logged_since(self, moment: datetime) -> list[Found]:
+        """Look through the log of deliveries; nothing where the API agent may not see that."""
         try:
-            return [sent for sent in await self._halo.webhook_events.find() if sent.entity_id]
+            log = await self._halo.webhook_events.find_since("at", moment)
         except HaloForbidden:
             return []
+        told = [(*_told(sent), sent) for sent in log if sent.entity_id]
+        return [
+            (kind, str(sent.entity_id), sent.at or moment)
+            for kind, values, sent in told
+            if not values or await self._spoken_of(_record(kind, values))
+        ]
+
+    async def _listed_since(self, moment: datetime) -> list[Found]:
+        """Look through the tickets and opportunities that have changed."""
+        rows = [
+            (_record(kind, row), moment_of(row.get("last_update")) or moment)
+            for kind in LISTED
+            if kind in self._ruled()
+            for row in await self._halo.rows_changed_since(PATHS[kind], "tickets", moment)
+        ]
+        return [(record.object, record.id, at) for record, at in rows if await self._spoken_of(record)]
+
+    async def _clients_since(self, moment: datetime) -> list[Found]:
+        """Look through the clients that have changed, where rules speak of clients and HaloPSA can be asked so."""
+        rows = await self._halo.client_rows_changed_since(moment) if "client" in self._ruled() else []
+        if rows is None:
+            _log.warning("HaloPSA does not list clients by their last change: only its webhooks' log tells of them")
+        found: list[Found] = []
+        for row in rows or []:
+            listed = _record("client", row)
+            # Listings lack most fields, the time of the change among them.
+            record = await self._read("client", listed.id) if await self._may_mean(listed) else None
+            if record and await self._spoken_of(record):
+                found.append(("client", record.id, moment_of(record.values.get(CLIENT_CHANGED)) or moment))
+        return found
+
+    async def _may_mean(self, client: Record) -> bool:
+        """Whether a rule fits a client as it is listed, or speaks of what listings leave out."""
+        rules = [rule for rule in self._policy.churned if rule.object.casefold() == "client"]
+        return await self._spoken_of(client) or any(at(client.values, rule.field) is None for rule in rules)
 
     async def _spoken_of(self, record: Record) -> bool:
         """Whether a rule fits a record."""
         return await self._won(record) or await first_match(self._policy.churned, record, self) is not None
 
-    def _kinds(self) -> list[str]:
-        """The kinds of records that rules speak of, as far as they can be listed."""
-        rules = (*(self._policy.won or WON), *self._policy.churned)
-        return [kind for kind in LISTED if kind in {rule.object.casefold() for rule in rules}]
+    def _ruled(self) -> set[str]:
+        """The kinds of records that rules speak of."""
+        return {rule.object.casefold() for rule in (*(self._policy.won or WON), *self._policy.churned)}
 
     async def _read(self, kind: str, identity: str) -> Record | None:
         """Read a record. Opportunities are tickets, and their messages may say either."""
@@ -185,8 +232,11 @@ class HaloHydrator:
     async def _churned(self, event: Event, record: Record) -> Event:
         told = replace(record, object="ticket")
         if record.object == "client":
-            await self._refuse_reached(record, unknown_agent=not _agent(event))
+            await refuse_wound_down(self._halo, int(record.id), self._now(), agent_known=bool(_agent(event)))
             client = await self._keyed(record)
+            # However late it is told, it is one churn with what else tells of the client's last change.
+            changed = moment_of(record.values.get(CLIENT_CHANGED))
+            event = replace(event, occurred_at=max(event.occurred_at, changed or event.occurred_at))
         else:
             client = await self._client(record)
         named = self._mapper.client(client, told)
@@ -209,19 +259,6 @@ class HaloHydrator:
     async def _keyed(self, client: Record) -> Record:
         """Give a client the CRM's key for an id."""
         return replace(client, id=(await self._halo.clients.get(int(client.id))).key)
-
-    async def _refuse_reached(self, client: Record, *, unknown_agent: bool) -> None:
-        """Ignore a client that has been wound down, and one that a run is winding down.
-
-        Raises:
-            Ignored: as above.
-        """
-        client_id = int(client.id)
-        running = [one for one in await self._halo.contracts.find(client_id=client_id) if one.in_use]
-        if not running and not await self._halo.tickets.find(client_id=client_id):
-            raise Ignored("the client has no open tickets and no running contracts: there is nothing to wind down")
-        if unknown_agent and _is_leaving(await self._halo.notes.find(client_id=client_id)):
-            raise Ignored("a run of Parhelion is winding the client down")
 
 
 def _agent(event: Event) -> str:
@@ -247,10 +284,3 @@ def _told(sent: WebhookEvent) -> tuple[str, Mapping[str, Any]]:
     kind = next((kind for kind in PATHS if kind in str(body.get("event", "")).lower()), "ticket")
     nested = body.get(kind)
     return kind, nested if isinstance(nested, dict) else {}
-
-
-def _is_leaving(notes: Sequence[Note]) -> bool:
-    """Whether a churn has the last word of what runs have noted on a client, as far as it is about its leaving."""
-    own = {note.id: html.unescape(note.text) for note in notes if OWN_MARK in note.text}
-    told = [text for _, text in sorted(own.items()) if not any(run in text for run in BESIDE)]
-    return bool(told) and LEAVING.search(told[-1]) is not None

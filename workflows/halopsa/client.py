@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import httpx
@@ -11,13 +11,12 @@ import httpx
 from worker.run import CALL_BUDGET_S, Guard
 from workflows.halopsa.auth import BearerAuth, Tokens
 from workflows.halopsa.clients import Clients
-from workflows.halopsa.collection import Collection, Memory, send
+from workflows.halopsa.collection import Collection, Memory, pages_of, send
 from workflows.halopsa.connections import Connections
 from workflows.halopsa.dialects import DIALECTS, Dialect, key_place
 from workflows.halopsa.dryrun import DryRunTransport, PlannedWrite, plant_main_site
-from workflows.halopsa.errors import HaloNotFound
-from workflows.halopsa.models import moment as read_moment
-from workflows.halopsa.paging import listed_rows, rows_of
+from workflows.halopsa.errors import HaloNotFound, HaloRefused
+from workflows.halopsa.paging import listed_rows, read_all, read_since, rows_of
 from workflows.halopsa.setup_models import CustomField, LookupValue
 from workflows.halopsa.transport import FencedTransport
 
@@ -26,6 +25,7 @@ __all__ = ["Collection", "Halo", "HaloConnection"]
 COUNTRIES: Final = 74
 CLIENT_FIELDS: Final = 2
 CHANGED_PAGE: Final = 100
+NEVER_YET: Final = datetime(2099, 1, 1, tzinfo=UTC)
 
 
 class Halo:
@@ -115,7 +115,7 @@ class Halo:
         return rows[0]
 
     async def rows_changed_since(self, path: str, list_key: str, moment: datetime) -> list[dict[str, Any]]:
-        """List tickets or opportunities under HaloPSA's own names, the latest change first.
+        """List tickets or opportunities under HaloPSA's own names.
 
         Args:
             path: below ``/api``: ``/Tickets``.
@@ -126,17 +126,30 @@ class Halo:
             HaloUnavailable: HaloPSA cannot be asked now.
             HaloRefused: it refuses.
         """
-        found: dict[Any, dict[str, Any]] = {}
-        params = {"pageinate": "true", "page_size": str(CHANGED_PAGE), "order": "last_update", "orderdesc": "true"}
-        page = 0
-        while True:
-            page += 1
-            answer = await send(self._http, "GET", path, params={**params, "page_no": str(page)})
-            rows = listed_rows(answer, list_key)
-            recent = {row.get("id"): row for row in rows if (read_moment(row.get("last_update")) or moment) >= moment}
-            if recent.keys() <= found.keys():
-                return list(found.values())
-            found |= recent
+        return await read_since(pages_of(self._http, path, {}), list_key, CHANGED_PAGE, "last_update", moment)
+
+    async def client_rows_changed_since(self, moment: datetime) -> list[dict[str, Any]] | None:
+        """List clients that have changed, inactive ones included, under HaloPSA's own names.
+
+        Args:
+            moment: of their last change, or later (UTC).
+
+        Returns:
+            The rows; None where HaloPSA ignores the date, as it does with query names that it does not know: then it
+            lists clients for a day that is yet to come, too.
+
+        Raises:
+            HaloUnavailable: HaloPSA cannot be asked now.
+            HaloRefused: it refuses.
+        """
+        path, list_key, one = "/Client", "clients", {"pageinate": "true", "page_no": "1", "page_size": "1"}
+        try:
+            later = await pages_of(self._http, path, _changed_from(NEVER_YET))(one)
+        except HaloRefused:
+            return None
+        if listed_rows(later, list_key):
+            return None
+        return await read_all(pages_of(self._http, path, _changed_from(moment)), list_key, CHANGED_PAGE)
 
     @property
     def in_doubt(self) -> bool:
@@ -234,3 +247,8 @@ class HaloConnection:
     async def aclose(self) -> None:
         """Close the connections."""
         await self._transport.aclose()
+
+
+def _changed_from(moment: datetime) -> dict[str, str]:
+    """Ask for what has changed since a moment; HaloPSA's times are UTC and name no zone."""
+    return {"lastupdatefromdate": f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S}", "includeinactive": "true"}

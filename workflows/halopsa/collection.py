@@ -1,6 +1,7 @@
 """The collections of HaloPSA's records: found, read, made and changed."""
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final, Generic
 
 import httpx
@@ -10,7 +11,7 @@ from worker.run import BULK_CALL_BUDGET_S
 from workflows.halopsa.dialects import Entity
 from workflows.halopsa.errors import HaloInDoubt, HaloNotFound, HaloUnavailable, error_for
 from workflows.halopsa.models import R
-from workflows.halopsa.paging import listed_rows, read_all, rows_of
+from workflows.halopsa.paging import Fetch, listed_rows, read_all, read_since, rows_of
 from workflows.halopsa.transport import NEVER_SENT
 
 REMEMBER_S: Final = 600.0
@@ -61,19 +62,39 @@ class Collection(Generic[R]):
         rows = await self._listed({name: str(same[field]) for field, name in names.items() if name})
         return [row for row in rows if all(getattr(row, field) == value for field, value in same.items())]
 
+    async def find_since(self, field: str, moment: datetime) -> list[R]:
+        """Find the records from a moment on, without reading those of long ago where HaloPSA orders them by their time.
+
+        Args:
+            field: holds their time; HaloPSA must have it in this dialect.
+            moment: records that bear no time count as from then on.
+
+        Raises:
+            HaloUnavailable: HaloPSA cannot be asked now, or gave an incomplete list.
+            HaloRefused: it refuses.
+        """
+        fetch = pages_of(self._http, self._entity.path, self._entity.listing)
+        stamp, size = self._entity.fields[field], self._entity.page_size
+        assert stamp, f"{self._entity.path} has no {field}"
+        assert size, f"{self._entity.path} knows no pages"
+        return self._records(await read_since(fetch, self._entity.list_key, size, stamp, moment))
+
     async def _listed(self, wanted: Mapping[str, str]) -> list[R]:
         """List all records, or remember them where administrators rarely change them."""
         params = {**self._entity.listing, **wanted}
         name = f"{self._entity.path}?{httpx.QueryParams(params)}"
         if self._entity.reference and (known := self._memory.recall(name)) is not None:
             return known
-        try:
-            records = [self._entity.read(row) for row in await self._rows(params)]
-        except ValidationError as error:
-            raise HaloUnavailable(f"HaloPSA listed something else than records at {self._entity.path}") from error
+        records = self._records(await self._rows(params))
         if self._entity.reference:
             self._memory.keep(name, records)
         return records
+
+    def _records(self, rows: Sequence[Mapping[str, Any]]) -> list[R]:
+        try:
+            return [self._entity.read(row) for row in rows]
+        except ValidationError as error:
+            raise HaloUnavailable(f"HaloPSA listed something else than records at {self._entity.path}") from error
 
     async def get(self, record_id: int) -> R:
         """Read one record.
@@ -159,9 +180,7 @@ class Collection(Generic[R]):
         return [record for record in rows if record is not None]
 
     async def _rows(self, params: Mapping[str, str]) -> list[dict[str, Any]]:
-        async def fetch(paging: Mapping[str, str]) -> Any:
-            return await send(self._http, "GET", self._entity.path, params={**params, **paging})
-
+        fetch = pages_of(self._http, self._entity.path, params)
         if self._entity.page_size is None:
             return listed_rows(await fetch({}), self._entity.list_key)
         return await read_all(fetch, self._entity.list_key, self._entity.page_size)
@@ -175,6 +194,21 @@ class Collection(Generic[R]):
             return self._entity.read(row)
         except ValidationError:
             return None
+
+
+def pages_of(http: httpx.AsyncClient, path: str, params: Mapping[str, str]) -> Fetch:
+    """Make what gets the pages of a listing.
+
+    Args:
+        http: HaloPSA's API.
+        path: below ``/api``.
+        params: query names sent with every page.
+    """
+
+    async def fetch(paging: Mapping[str, str]) -> Any:
+        return await send(http, "GET", path, params={**params, **paging})
+
+    return fetch
 
 
 async def send(http: httpx.AsyncClient, method: str, path: str, **content: Any) -> Any:

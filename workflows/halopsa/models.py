@@ -287,10 +287,11 @@ class RecurringInvoice(Record):
 
 
 class Note(Record):
-    """A note on a client (HaloPSA: CRM note)."""
+    """A note on a client (HaloPSA: CRM note); `at` is when it was made."""
 
     client_id: Id = 0
     text: str = ""
+    at: Moment = None
 
 
 class Agent(Record):

@@ -1,11 +1,14 @@
 """Lists, read to their proven end."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
 from typing import Any, Final
 
 from workflows.halopsa.errors import HaloUnavailable
-from workflows.halopsa.models import whole_number
+from workflows.halopsa.models import moment, whole_number
 
 READINGS: Final = 3
 ROUND: Final = 50
@@ -13,6 +16,21 @@ ROUND: Final = 50
 
 Row = dict[str, Any]
 Fetch = Callable[[Mapping[str, str]], Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a list.
+
+    Attributes:
+        rows: by their ids.
+        counts: the number of rows that HaloPSA named, if it named one.
+        repeated: whether it holds the same rows as all pages before.
+    """
+
+    rows: Mapping[Any, Row]
+    counts: set[int]
+    repeated: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,23 +100,71 @@ async def read_all(fetch: Fetch, list_key: str, page_size: int) -> list[Row]:
     raise HaloUnavailable(f"HaloPSA counts more {list_key} than it lists, or lists other ones each time: {before}")
 
 
+async def read_since(fetch: Fetch, list_key: str, page_size: int, stamp: str, since: datetime) -> list[Row]:
+    """Read the rows of a list from a moment on.
+
+    The latest are asked for first, and the first page of older ones is the last that is read. HaloPSA ignores query
+    names that it does not know, so where the rows do not prove to come in that order the whole list is read.
+
+    Args:
+        fetch: gets one page by its paging parameters.
+        list_key: where the rows are.
+        page_size: rows to ask for at once.
+        stamp: the field that holds their time; rows that do not bear it count as from then on.
+        since: the moment.
+
+    Raises:
+        HaloUnavailable: as `read_all`.
+    """
+    found: dict[Any, Row] = {}
+    counts: set[int] = set()
+    times: list[datetime] = []
+    falls, passed = True, False
+    async with aclosing(_pages(fetch, list_key, page_size, {"order": stamp, "orderdesc": "true"})) as pages:
+        async for page in pages:
+            found |= page.rows
+            counts |= page.counts
+            stamps = [moment(row.get(stamp)) for row in page.rows.values()]
+            times += filter(None, stamps)
+            falls = all(before >= after for before, after in pairwise(times))
+            # Rows of one and the same time may stand in any order.
+            passed = all(at and at < since for at in stamps) and bool(times) and times[-1] < times[0]
+            if passed or not falls:
+                break
+    proven = falls and (passed or counts <= {len(found)})
+    rows = list(found.values()) if proven else await read_all(fetch, list_key, page_size)
+    return [row for row in rows if (moment(row.get(stamp)) or since) >= since]
+
+
 async def _read_once(fetch: Fetch, list_key: str, page_size: int) -> Reading:
     found: dict[Any, Row] = {}
     counts: set[int] = set()
+    repeated = False
+    async for page in _pages(fetch, list_key, page_size, {"order": "id"}):
+        found |= {key: row for key, row in page.rows.items() if key not in found}
+        counts |= page.counts
+        repeated = page.repeated
+    return Reading(found, counts, kept_back=repeated and max(counts, default=0) > len(found))
+
+
+async def _pages(fetch: Fetch, list_key: str, page_size: int, order: Mapping[str, str]) -> AsyncGenerator[Page, None]:
+    """Read page after page to the proven end."""
+    known: set[Any] = set()
     first, page_no = 0, 0
     while True:
         page_no += 1
-        answer = await fetch({"pageinate": "true", "page_no": str(page_no), "page_size": str(page_size), "order": "id"})
+        paging = {"pageinate": "true", "page_no": str(page_no), "page_size": str(page_size)}
+        answer = await fetch({**paging, **order})
         rows = {whole_number(row.get("id")): row for row in listed_rows(answer, list_key)}
         total = whole_number(answer.get("record_count")) if isinstance(answer, Mapping) else None
-        counts |= {total} if isinstance(total, int) else set()
-        fresh = rows.keys() - found.keys()
-        found |= {key: row for key, row in rows.items() if key in fresh}
+        counts = {total} if isinstance(total, int) else set()
         first = first or len(rows)
         cut = len(rows) >= first and len(rows) % ROUND == 0
-        if not fresh or (isinstance(total, int) and len(found) >= total and not cut):
-            repeated = page_no > 1 and cut and rows.keys() == found.keys()
-            return Reading(found, counts, kept_back=repeated and max(counts, default=0) > len(found))
+        fresh, before = rows.keys() - known, known
+        known = known | rows.keys()
+        yield Page(rows, counts, repeated=page_no > 1 and cut and rows.keys() == before)
+        if not fresh or (counts and len(known) >= max(counts) and not cut):
+            return
 
 
 def _holds_rows(value: Any) -> bool:
