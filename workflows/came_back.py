@@ -21,8 +21,9 @@ FIRST_LINE: Final = re.compile(r"\r?\n|<")
 """What ends a note's first line: HaloPSA may give it back as HTML."""
 MADE_ACTIVE: Final = re.compile(r"- client \d+[^\n<]*inactive: True → False")
 """What a report says of a client that was inactive and is active now."""
-END, RETURN, WIN = "churn_client", "reactivate_client", "onboard_client"
-"""The workflows after which it is known whether the client was there."""
+END: Final = "churn_client"
+RETURN: Final = "reactivate_client"
+WIN: Final = "onboard_client"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +33,8 @@ class Noted:
     Attributes:
         title: the report's first line; empty where it is no report.
         at: when what the report is about happened (UTC), by the minute.
-        is_end: whether the client was wound down, else it was won or brought back.
-        is_return: whether it had been away before.
+        is_end: whether the client was wound down; otherwise a deal of it was won, or it was brought back.
+        is_return: whether the client was away before.
     """
 
     title: str
@@ -42,7 +43,7 @@ class Noted:
     is_return: bool = False
 
     def __str__(self) -> str:
-        return f"{self.title} ({_time(self.at)})" if self.at else "what its end changes"
+        return f"{self.title} ({_time(self.at)})" if self.at else "what was to be changed by it"
 
 
 async def doubt_about_return(
