@@ -110,7 +110,7 @@ async def read_since(fetch: Fetch, list_key: str, page_size: int, stamp: str, si
         fetch: gets one page by its paging parameters.
         list_key: where the rows are.
         page_size: rows to ask for at once.
-        stamp: the field that holds their time; rows that do not bear it count as from then on.
+        stamp: the field that holds their time; those of the read rows that do not bear it count as from then on.
         since: the moment.
 
     Raises:

@@ -102,6 +102,11 @@ def show_client(store: Store, client: Record) -> Record:
     }
 
 
+def client_row(client: Record) -> Record:
+    """A shown client as lists hold it: without the time of its last change."""
+    return {name: value for name, value in client.items() if name != "alastupdate"}
+
+
 def create_site(store: Store, sent: Record) -> Record:
     """Create a site with its General User; the first site of a client becomes its main site.
 

@@ -45,6 +45,7 @@ ENTITIES = (
         create=clients.create_client,
         update=clients.update_client,
         show=clients.show_client,
+        row=clients.client_row,
         on_request={"includenotes": "notes"},
         filters={"toplevel_id": "toplevel_id"},
         searched=("name",),
