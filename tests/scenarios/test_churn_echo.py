@@ -1,11 +1,15 @@
 """What runs do in HaloPSA comes back as its webhooks, and starts no churn."""
 
+from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from tests.memory_run import STARTED, MemoryRun, Notebook
 from tests.tenant import Tenant, event
+from webhooks.sending import json_delivery
+from webhooks.sources import halopsa
 from worker.errors import Ignored
 from worker.events import Event
 from workflows.crm import HaloHydrator
@@ -38,31 +42,40 @@ async def client_id(tenant: Tenant) -> int:
     return client_id
 
 
-async def told(tenant: Tenant, client_id: int, agent: str) -> Event:
-    """Hear from HaloPSA that the client has changed."""
-    given = {"id": str(client_id), "change": "changed", "values": {}, "previous": {}, "event": "", "agent_id": agent}
-    payload: dict[str, Any] = {"type": "halopsa.client", "source": {"system": "halopsa"}, "data": given}
-    hydrator = HaloHydrator(tenant.connection.for_run(Reading(Notebook())), SET_INACTIVE)
-    return await Hydration({"halopsa": hydrator}).hydrate(
-        Event("halopsa:1", "halopsa", "halopsa.client", STARTED, payload)
-    )
+def messages(client_id: int, agent: str) -> list[Any]:
+    """What HaloPSA sends of a change of the client, in each of its forms."""
+    alone = {"event": "client updated", "object_id": client_id} | ({"agent_id": int(agent)} if agent else {})
+    whole = alone | {"client": {"id": client_id, "inactive": True}}
+    return [alone, whole, [whole | {"id": "1"}, alone | {"id": "2"}]]
 
 
-async def ignored(tenant: Tenant, client_id: int) -> bool:
-    """Whether it means nothing, whether or not HaloPSA says which agent did it."""
-    seen = []
-    for agent in ("", "0", str(API_AGENT)):
-        try:
-            await told(tenant, client_id, agent)
-        except Ignored:
-            seen.append(agent)
-    assert len(seen) in {1, 3}
-    return len(seen) == 3
+async def meant(tenant: Tenant, message: Any, later: timedelta) -> list[str]:
+    """Hear a message some time after the churn; give the types of what it means."""
+    now = STARTED + later
+    delivery = json_delivery(message, "https://hooks.msp.example/webhooks/halopsa", now)
+    hydrator = HaloHydrator(tenant.connection.for_run(Reading(Notebook())), SET_INACTIVE, now=lambda: now)
+    hydration, found = Hydration({"halopsa": hydrator}), []
+    for told in halopsa.events(delivery):
+        assert isinstance(told, Event)
+        with suppress(Ignored):
+            found.append((await hydration.hydrate(told)).type)
+    return found
+
+
+async def churns(tenant: Tenant, client_id: int, later: timedelta = timedelta()) -> set[str]:
+    """The agents by whose change the client leaves, in whatever form it is told; empty: HaloPSA does not tell who."""
+    starting = set()
+    for agent in ("", "0", "3", str(API_AGENT)):
+        found = [await meant(tenant, message, later) for message in messages(client_id, agent)]
+        churn = "client.churned"
+        assert found in ([[], [], []], [[churn], [churn], [churn, churn]])
+        starting |= {agent} if any(found) else set()
+    return starting
 
 
 async def test_a_finished_churn_starts_no_second_one(tenant: Tenant, client_id: int) -> None:
     assert tenant.rows("Client", id=client_id)[0]["inactive"]
-    assert await ignored(tenant, client_id)
+    assert await churns(tenant, client_id) == set()
 
 
 async def test_a_churn_under_way_starts_no_second_one(tenant: Tenant, client_id: int) -> None:
@@ -70,7 +83,7 @@ async def test_a_churn_under_way_starts_no_second_one(tenant: Tenant, client_id:
     del notes[max(notes)]
 
     assert list(notes.values())[-1]["note"].splitlines()[-1].endswith("changes 1 of 1")
-    assert await ignored(tenant, client_id)
+    assert await churns(tenant, client_id) == set()
 
 
 async def test_nor_does_what_another_run_changes_afterwards(tenant: Tenant, client_id: int) -> None:
@@ -78,12 +91,57 @@ async def test_nor_does_what_another_run_changes_afterwards(tenant: Tenant, clie
     await tenant.finish(event("client.updated", changed), Notebook(run="r-2"))
 
     assert tenant.rows("CRMNote", client_id=client_id)[-1]["note"].endswith("r-2: report")
-    assert await ignored(tenant, client_id)
+    assert await churns(tenant, client_id) == set()
 
 
 async def test_a_client_that_came_back_starts_none_and_may_leave_again(tenant: Tenant, client_id: int) -> None:
     await tenant.finish(event("client.reactivated", CLIENT), Notebook(run="r-2"))
-    assert await ignored(tenant, client_id)
+    assert await churns(tenant, client_id) == set()
 
     tenant.change("Client", client_id, inactive=True)
-    assert not await ignored(tenant, client_id)
+    assert await churns(tenant, client_id) == {"", "0", "3"}
+
+
+async def test_a_later_edit_of_a_client_that_is_gone_starts_no_second_churn(tenant: Tenant, client_id: int) -> None:
+    for later in (timedelta(hours=23), timedelta(days=2), timedelta(days=300)):
+        assert await churns(tenant, client_id, later) == set()
+
+
+async def test_a_contract_that_ends_by_tomorrow_is_not_running(tenant: Tenant, client_id: int) -> None:
+    tickets, notes = (tenant.sandbox.store[entity] for entity in ("Tickets", "CRMNote"))
+    for table in (tickets, notes):
+        for row in list(table.rows.values()):
+            table.remove(row)
+    (contract,) = tenant.rows("ClientContract")
+
+    for end, leaves in (("2026-11-23", set()), ("2026-11-24", set()), ("2026-11-25", {"", "0", "3"})):
+        tenant.change("ClientContract", contract["id"], end_date=f"{end}T00:00:00", active=True)
+        assert await churns(tenant, client_id) == leaves
+
+    tenant.change("ClientContract", contract["id"], end_date="2026-11-20T00:00:00", rollingcontract=True)
+    assert await churns(tenant, client_id) == {"", "0", "3"}
+
+
+@pytest.mark.parametrize("back", ["contract", "ticket"])
+async def test_a_client_that_plainly_came_back_may_leave_again_the_day_after(
+    tenant: Tenant, client_id: int, back: str
+) -> None:
+    if back == "contract":
+        tenant.sandbox.plant("ClientContract", {"client_id": client_id, "end_date": "2027-06-30T00:00:00"})
+    else:
+        opened = {"client_id": client_id, "summary": "new", "dateoccurred": "2026-11-24T12:00:00"}
+        tenant.sandbox.plant("Tickets", opened)
+
+    assert await churns(tenant, client_id, timedelta(hours=23)) == set()
+    assert await churns(tenant, client_id, timedelta(days=2)) == {"", "0", "3"}
+
+
+async def test_where_notes_bear_no_time_a_running_contract_and_a_known_agent_speak_for_it(
+    tenant: Tenant, client_id: int
+) -> None:
+    for note in tenant.rows("CRMNote"):
+        tenant.change("CRMNote", note["id"], datetime=None)
+    assert await churns(tenant, client_id) == set()
+
+    tenant.sandbox.plant("ClientContract", {"client_id": client_id, "end_date": "2027-06-30T00:00:00"})
+    assert await churns(tenant, client_id) == {"3"}
