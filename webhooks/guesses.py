@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Final, Literal
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
 from starlette.datastructures import Headers
 
@@ -18,6 +18,8 @@ METHODS: Final = ("POST", "PUT", "GET", "PATCH", "DELETE")
 TIMESTAMPS: Final = {"x-hubspot-request-timestamp": 1000, "webhook-timestamp": 1, "svix-timestamp": 1}
 """The headers whose time is signed, and how many of their units make a second."""
 VERSION: Final = "x-hubspot-signature-version"
+ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/]*)")
+PORT: Final = re.compile(r":[0-9]+$")
 FORWARDED_HOST: Final = re.compile(r'host="?([^";,]+)', re.IGNORECASE)
 BOM: Final = b"\xef\xbb\xbf"
 BLANKS: Final = ((None, (",", ":")), (None, (", ", ": ")), (2, (",", ": ")), (4, (",", ": ")))
@@ -65,7 +67,7 @@ def guesses(seen: Delivery, here: Delivery) -> Iterator[Guess]:
 def _other_times(here: Delivery) -> Iterator[Guess]:
     for name, per_second in TIMESTAMPS.items():
         given = here.headers.get(name, "")
-        if not given.isdecimal():
+        if not re.fullmatch(r"[0-9]{1,15}", given):
             continue
         for value in dict.fromkeys(_timestamps(given, per_second, here.body)):
             moment = from_milliseconds(value * 1000 // per_second)
@@ -89,40 +91,47 @@ def _timestamps(given: str, per_second: int, body: bytes) -> Iterator[int]:
 
 def _addresses(seen: Delivery, here: Delivery) -> Iterator[str]:
     """Give other addresses that the sender may have had."""
+    original = [seen.headers.get(name, "") for name in ("x-original-uri", "x-original-url")]
+    known = [_parts(url) for url in (here.url, seen.url, *original)]
+    paths = [*_paths([path for _, path, _ in known], seen.headers.get("x-forwarded-prefix", ""))]
+    queries = [*_queries([query for *_, query in known])]
     yield seen.url
-    for scheme, host, path, query in product(
-        ("https", "http"), list(_hosts(seen, here)), list(_paths(seen, here)), list(_queries(seen))
-    ):
-        yield f"{scheme}://{host}{path}{query}"
-    for path, query in product(list(_paths(seen, here)), list(_queries(seen))):
-        yield path + query
+    for scheme, host in product(("https://", "http://"), [*_hosts([host for host, *_ in known], seen.headers)]):
+        yield from map("".join, product([scheme + host], paths, queries))
+    yield from map("".join, product(paths, queries))
 
 
-def _hosts(seen: Delivery, here: Delivery) -> Iterable[str]:
-    told = [urlsplit(here.url).netloc, urlsplit(seen.url).netloc]
-    told += [seen.headers.get(name, "") for name in ("host", "x-forwarded-host", "x-original-host")]
-    told += FORWARDED_HOST.findall(seen.headers.get("forwarded", ""))
-    hosts = [host.strip() for text in told for host in (text, text.lower()) if host.strip()]
-    names = [re.sub(r":[0-9]+$", "", host) for host in hosts]
-    port = seen.headers.get("x-forwarded-port", "")
-    ports = [f"{name}:{number}" for name in names for number in ("443", "80", "8080", port) if number]
-    return dict.fromkeys([*hosts, *names, *ports])
+def _parts(url: str) -> tuple[str, str, str]:
+    """Cut an address into host, path, and query with its mark; whatever it is, no part is changed."""
+    address, mark, query = url.partition("?")
+    host = ADDRESS.match(address)
+    return (host[1], address[host.end() :], mark + query) if host else ("", address, mark + query)
 
 
-def _paths(seen: Delivery, here: Delivery) -> Iterable[str]:
-    told = [urlsplit(here.url).path, urlsplit(seen.url).path]
-    told += [urlsplit(seen.headers.get(name, "")).path for name in ("x-original-uri", "x-original-url")]
-    told += [seen.headers.get("x-forwarded-prefix", "").rstrip("/") + path for path in told[:2]]
-    told += [path[path.find("/webhooks/") :] for path in told if "/webhooks/" in path]
+def _hosts(known: Iterable[str], headers: Headers) -> Iterable[str]:
+    told = [*known, *(headers.get(name, "") for name in ("host", "x-forwarded-host", "x-original-host"))]
+    told += FORWARDED_HOST.findall(headers.get("forwarded", ""))
+    hosts = [form for host in told if host for form in (host.strip(), host.strip().lower())]
+    names = [PORT.sub("", host) for host in hosts]
+    numbers = ["443", "80", "8080", *filter(None, [headers.get("x-forwarded-port")])]
+    return dict.fromkeys([*hosts, *names, *(f"{name}:{number}" for name in names for number in numbers)])
+
+
+def _paths(known: Iterable[str], prefix: str) -> Iterable[str]:
+    given = [path for path in known if path]
+    inner = [path[path.find("/webhooks/") :] for path in given if "/webhooks/" in path]
+    told = [*given, *inner, *(prefix.rstrip("/") + path for path in given)]
     forms = [form for path in told for form in (path, unquote(path), quote(path, safe="/%"), path.lower())]
-    return dict.fromkeys(end for path in forms if path for end in (path, path.rstrip("/"), path.rstrip("/") + "/"))
+    return dict.fromkeys(end for path in forms for end in (path, path.rstrip("/"), path.rstrip("/") + "/"))
 
 
-def _queries(seen: Delivery) -> Iterable[str]:
-    given = urlsplit(seen.url).query
-    original = [urlsplit(seen.headers.get(name, "")).query for name in ("x-original-uri", "x-original-url")]
-    forms = (given, "", *original, unquote(given), quote(given, safe="=&%"), given.replace("+", "%20"))
-    return dict.fromkeys(f"?{query}" if query else "" for query in (*forms, given.replace("%20", "+")))
+def _queries(known: Iterable[str]) -> Iterable[str]:
+    forms = [
+        form
+        for query in known
+        for form in (query, unquote(query), quote(query, safe="?=&%+"), query.replace("+", "%20"))
+    ]
+    return dict.fromkeys([*forms, "", *(form.replace("%20", "+") for form in forms)])
 
 
 def _bodies(body: bytes) -> Iterator[tuple[str, bytes]]:

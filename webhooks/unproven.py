@@ -1,6 +1,7 @@
 """Why the proof of a captured request fails: each explanation is tried on the real check."""
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -169,7 +170,7 @@ def _hint(case: Case) -> str:
 def length_problem(seen: Delivery) -> str:
     """Say how a body's length contradicts the announced one, or nothing."""
     announced = seen.headers.get("content-length", "")
-    if not announced.isdecimal() or int(announced) == len(seen.body):
+    if not re.fullmatch(r"[0-9]{1,15}", announced) or int(announced) == len(seen.body):
         return ""
     what = "is cut short" if len(seen.body) < int(announced) else "was changed"
     return f"the body {what}: it has {len(seen.body)} bytes, but {announced} were announced"

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from webhooks.body import GZIP
 from webhooks.captured import Captured
-from webhooks.causes import Cause, Verdict
+from webhooks.causes import Verdict
 from webhooks.credentials import proven_by_address
 from webhooks.delivery import Delivery, Ignored, Source, TooOld
 from webhooks.edge import Edge
@@ -17,7 +17,11 @@ from webhooks.rehearsal import Rehearsal, rehearse
 from webhooks.sources import find_source
 from webhooks.unproven import Case, explain_refusal, explain_secrets, refusal
 
-BEFORE_THE_PROOF: Final[dict[int, Cause]] = {405: "wrong_method", 413: "too_large", 415: "unsupported_type"}
+NOT_FOUND: Final = 404
+BEFORE_THE_PROOF: Final = frozenset({405, 413, 415})
+"""Answers that come whether a request is proven or not."""
+AFTER_THE_PROOF: Final = frozenset({200, 202, 400})
+"""Answers that come only once a request is proven; 400 also where a body cannot be unpacked."""
 
 
 async def explain(
@@ -52,10 +56,15 @@ async def explain(
     notes = [*_notes(captured, wire, sender, edge)]
     if off_s and verdict.cause not in {"too_old", "changed_header"}:
         notes.append(f"besides, {_too_old(off_s)}")
-    return replace(verdict, text=_without("; ".join([verdict.text, *notes]), secrets))
+    if verdict.cause == "good" and not edge.public_url and case.refusal(replace(case.here, url="")):
+        notes.append("PUBLIC_URL is not set: its address counts as it stands in the file")
+    text = _without("; ".join([verdict.text, *notes]), secrets)
+    return replace(verdict, text=text, status=401 if off_s and verdict.status in AFTER_THE_PROOF else verdict.status)
 
 
 def _judge(case: Case, wire: Delivery, answer: Rehearsal) -> Verdict:
+    if answer.status == NOT_FOUND and not answer.reason:
+        return _nowhere(case.source)
     refused = case.refusal(case.here)
     if refused is not None:
         return replace(explain_refusal(case, refused), status=answer.status)
@@ -89,16 +98,22 @@ def _turned_away(case: Case, wire: Delivery, answer: Rehearsal) -> Verdict:
     return _hidden(case.source, case.secrets, wire)
 
 
+def _nowhere(source: Source) -> Verdict:
+    secret = ", or the same with /<secret>" if source.by_address else ""
+    text = f"there is no such address here: send to /webhooks/{source.name}{secret}"
+    return Verdict("wrong_url", text, NOT_FOUND)
+
+
 def _hidden(source: Source, secrets: Sequence[str], wire: Delivery) -> Verdict:
     """Say why the door does not know the address (404)."""
     if not wire.address_secret:
-        return Verdict("wrong_url", f"there is no such address here: send to /webhooks/{source.name}", 404)
+        return _nowhere(source)
     if not source.by_address:
         text = f"{source.name} takes no secret in its address: send to /webhooks/{source.name}"
-        return Verdict("wrong_url", text, 404)
+        return Verdict("wrong_url", text, NOT_FOUND)
     forms = (how for how, secret in other_secrets(secrets) if proven_by_address(wire, [secret]))
     fits = "".join(f": one of them fits {how}" for how in [*forms][:1])
-    return Verdict("wrong_secret", f"the secret in the address is none of those here{fits}", 404)
+    return Verdict("wrong_secret", f"the secret in the address is none of those here{fits}", NOT_FOUND)
 
 
 def _taken(case: Case, answer: Rehearsal) -> Verdict:
