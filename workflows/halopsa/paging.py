@@ -104,7 +104,8 @@ async def read_since(fetch: Fetch, list_key: str, page_size: int, stamp: str, si
     """Read the rows of a list from a moment on.
 
     The latest are asked for first, and the first page of older ones is the last that is read. HaloPSA ignores query
-    names that it does not know, so where the rows do not prove to come in that order the whole list is read.
+    names that it does not know: where the rows do not come in that order, or the list does not begin with an older one
+    when it is asked for the other way round, the whole of it is read.
 
     Args:
         fetch: gets one page by its paging parameters.
@@ -127,13 +128,20 @@ async def read_since(fetch: Fetch, list_key: str, page_size: int, stamp: str, si
             stamps = [moment(row.get(stamp)) for row in page.rows.values()]
             times += filter(None, stamps)
             falls = all(before >= after for before, after in pairwise(times))
-            # Rows of one and the same time may stand in any order.
-            passed = all(at and at < since for at in stamps) and bool(times) and times[-1] < times[0]
+            passed = all(at and at < since for at in stamps) and bool(times)
             if passed or not falls:
                 break
-    proven = falls and (passed or counts <= {len(found)})
+    whole = not passed and counts <= {len(found)}
+    proven = falls and (whole or (passed and await _turns(fetch, list_key, stamp, times)))
     rows = list(found.values()) if proven else await read_all(fetch, list_key, page_size)
     return [row for row in rows if (moment(row.get(stamp)) or since) >= since]
+
+
+async def _turns(fetch: Fetch, list_key: str, stamp: str, times: Sequence[datetime]) -> bool:
+    """Whether a list that was asked for in falling order of a time begins with the oldest when it is to rise."""
+    rising = {"pageinate": "true", "page_no": "1", "page_size": "1", "order": stamp, "orderdesc": "false"}
+    first = next((moment(row.get(stamp)) for row in listed_rows(await fetch(rising), list_key)), None)
+    return first is not None and first < times[0] and first <= times[-1]
 
 
 async def _read_once(fetch: Fetch, list_key: str, page_size: int) -> Reading:
