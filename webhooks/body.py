@@ -25,7 +25,7 @@ def check_type(headers: Headers, media_type: re.Pattern[str]) -> None:
     charsets = {value.strip(" '\"") for name, _, value in settings if name.strip() == "charset"}
     if not media_type.fullmatch(kind.strip()) or charsets - {"utf-8", "utf8"}:
         raise HTTPException(415, "the body must be sent in UTF-8 with the Content-Type that this source takes")
-    if _encodings(headers) not in ([], ["gzip"]):
+    if encodings(headers) not in ([], ["gzip"]):
         raise HTTPException(415, "the body must be sent as it is, or with Content-Encoding: gzip")
 
 
@@ -47,7 +47,7 @@ async def read_body(request: Request, *, max_bytes: int, within_s: float) -> byt
             body = await _read(request, max_bytes)
     except TimeoutError as error:
         raise HTTPException(408, f"the body did not come within {within_s:g} seconds") from error
-    return _unpack(body, max_bytes) if _encodings(request.headers) else body
+    return unpack(body, max_bytes) if encodings(request.headers) else body
 
 
 async def _read(request: Request, max_bytes: int) -> bytes:
@@ -59,7 +59,12 @@ async def _read(request: Request, max_bytes: int) -> bytes:
     return bytes(body)
 
 
-def _unpack(packed: bytes, max_bytes: int) -> bytes:
+def unpack(packed: bytes, max_bytes: int) -> bytes:
+    """Unpack one gzip stream.
+
+    Raises:
+        HTTPException: 413 where it holds more than may be, 400 where it is none.
+    """
     stream = zlib.decompressobj(GZIP)
     try:
         body = stream.decompress(packed, max_bytes + 1)
@@ -72,7 +77,8 @@ def _unpack(packed: bytes, max_bytes: int) -> bytes:
     return body
 
 
-def _encodings(headers: Headers) -> list[str]:
+def encodings(headers: Headers) -> list[str]:
+    """Give the encodings that a body is in, those aside that change nothing."""
     words = ",".join(headers.getlist("content-encoding")).lower().split(",")
     return [word.strip() for word in words if word.strip() not in {"", "identity"}]
 

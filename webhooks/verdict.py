@@ -1,12 +1,14 @@
 """Whether a captured request would be let in, and if not, why: judged by the real door and its checks."""
 
-import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 from urllib.parse import quote
 
-from webhooks.body import GZIP
+from starlette.exceptions import HTTPException
+
+from webhooks.body import encodings, unpack
 from webhooks.captured import Captured
 from webhooks.causes import Verdict
 from webhooks.credentials import proven_by_address
@@ -21,7 +23,7 @@ NOT_FOUND: Final = 404
 BEFORE_THE_PROOF: Final = frozenset({405, 413, 415})
 """Answers that come whether a request is proven or not."""
 AFTER_THE_PROOF: Final = frozenset({200, 202, 400})
-"""Answers that come only once a request is proven; 400 also where a body cannot be unpacked."""
+"""Answers that come once a request is proven."""
 
 
 async def explain(
@@ -58,8 +60,7 @@ async def explain(
         notes.append(f"besides, {_too_old(off_s)}")
     if verdict.cause == "good" and not edge.public_url and case.refusal(replace(case.here, url="")):
         notes.append("PUBLIC_URL is not set: its address counts as it stands in the file")
-    text = _without("; ".join([verdict.text, *notes]), secrets)
-    return replace(verdict, text=text, status=401 if off_s and verdict.status in AFTER_THE_PROOF else verdict.status)
+    return replace(verdict, text=_without("; ".join([verdict.text, *notes]), secrets))
 
 
 def _judge(case: Case, wire: Delivery, answer: Rehearsal) -> Verdict:
@@ -67,12 +68,21 @@ def _judge(case: Case, wire: Delivery, answer: Rehearsal) -> Verdict:
         return _nowhere(case.source)
     refused = case.refusal(case.here)
     if refused is not None:
-        return replace(explain_refusal(case, refused), status=answer.status)
+        return _with_answer(explain_refusal(case, refused), case, wire, answer)
+    if case.seconds_off and answer.status in AFTER_THE_PROOF:
+        return Verdict("too_old", _too_old(case.seconds_off))
     if answer.reason or answer.status in BEFORE_THE_PROOF:
         return _turned_away(case, wire, answer)
-    if case.seconds_off:
-        return Verdict("too_old", _too_old(case.seconds_off))
     return _taken(case, answer)
+
+
+def _with_answer(verdict: Verdict, case: Case, wire: Delivery, answer: Rehearsal) -> Verdict:
+    """Add what the door refuses before it looks at a proof that is wrong too."""
+    if answer.status in BEFORE_THE_PROOF:
+        turned_away = _turned_away(case, wire, answer)
+        also = "" if turned_away.cause == verdict.cause else f"; besides, {turned_away.text}"
+        verdict = replace(verdict, text=verdict.text + also)
+    return replace(verdict, status=answer.status)
 
 
 def _too_old(seconds_off: float) -> str:
@@ -149,16 +159,12 @@ def _as_seen_here(source: Source, seen: Delivery, public_url: str) -> Delivery:
 
 def _unpacked(wire: Delivery, max_body_bytes: int) -> bytes | None:
     """Unpack a body as the door does; None where it does not."""
-    match wire.headers.get("content-encoding", "").strip().lower():
-        case "" | "identity":
+    match encodings(wire.headers):
+        case []:
             return wire.body
-        case "gzip":
-            stream = zlib.decompressobj(GZIP)
-            try:
-                body = stream.decompress(wire.body, max_body_bytes + 1)
-            except zlib.error:
-                return None
-            return body if stream.eof and not stream.unused_data else None
+        case ["gzip"]:
+            with suppress(HTTPException):
+                return unpack(wire.body, max_body_bytes)
     return None
 
 

@@ -9,11 +9,11 @@ from datetime import timedelta
 import pytest
 from starlette.datastructures import Headers
 
-from tests.unit.webhook_door import LIMIT, NOW, PUBLIC, SECRETS
+from tests.unit.webhook_door import LIMIT, NOW, PUBLIC, SECRETS, WHSEC
 from webhooks.captured import Captured, dump_captured, read_captured
 from webhooks.causes import Verdict
 from webhooks.delivery import Delivery
-from webhooks.edge import Edge
+from webhooks.edge import Edge, read_networks
 from webhooks.samples import sample
 from webhooks.verdict import explain
 
@@ -166,6 +166,7 @@ async def test_a_packed_body_is_unpacked_as_the_door_does() -> None:
         b'{"url": "x", "headers": {"a": "\xe2\x82\xac"}}',
         b'{"url": "x", "headers": {}, "body": {"parsed": true}}',
         b'{"url": "x", "headers": {}, "body_base64": "!"}',
+        b'{"url": "x", "headers": {}, "received_at": "noon"}',
     ],
 )
 def test_a_file_that_is_none_is_told_so(text: bytes) -> None:
@@ -178,3 +179,106 @@ async def test_a_verdict_needs_a_source_and_a_secret() -> None:
         await explain(Captured("", made("token"), dated=True), ["x"], edge=Edge(), max_body_bytes=LIMIT)
     with pytest.raises(ValueError, match="no secret"):
         await explain(Captured("token", made("token"), dated=True), [], edge=Edge(), max_body_bytes=LIMIT)
+
+
+async def test_two_faults_are_both_told() -> None:
+    sent = made("hubspot", **{"content-type": "text/plain"})
+    verdict = await judge(replace(sent, received_at=NOW + timedelta(hours=1)), secret="another")
+
+    assert (verdict.cause, verdict.status) == ("wrong_secret", 415)
+    assert "it came as text/plain" in verdict.text
+    assert "it came 3600 seconds after" in verdict.text
+
+
+async def test_one_of_two_secrets_is_enough() -> None:
+    captured = read_captured(dump_captured(made("hubspot")).encode(), NOW)
+    verdict = await explain(captured, ["old", SECRETS["hubspot"]], edge=Edge(), max_body_bytes=LIMIT)
+
+    assert verdict.cause == "good"
+
+
+@pytest.mark.parametrize(
+    ("name", "secret", "how"),
+    [
+        ("standard", "whsec_" + base64.b64decode(WHSEC.removeprefix("whsec_")).hex(), "hex"),
+        ("standard", base64.b64encode(WHSEC.encode()).decode(), "decoded from base64"),
+        ("token", "Bearer token-s3cret", "without the word before it"),
+        ("hubspot", b"hubspot-s3cret".hex(), "decoded from hex"),
+        ("pipedrive", "someone:correct horse", "without the user"),
+        ("salesforce", "SALESFORCE-S3CRET", "in lower case"),
+        ("hubspot", "pat-eu1-0123", "client secret"),
+    ],
+)
+async def test_a_secret_that_is_written_down_differently_is_recognised(name: str, secret: str, how: str) -> None:
+    verdict = await judge(made(name), secret=secret)
+
+    assert verdict.cause == "wrong_secret"
+    assert how in verdict.text
+    assert secret not in verdict.text
+
+
+async def test_a_secret_with_a_comma_is_recognised() -> None:
+    sent = sample("token", "one,two", f"{PUBLIC}/webhooks/token", NOW)
+    verdict = await explain(Captured("token", sent, dated=True), ["one", "two"], edge=Edge(), max_body_bytes=LIMIT)
+
+    assert "comma" in verdict.text
+
+
+@pytest.mark.parametrize(
+    ("headers", "address"),
+    [
+        ({"host": "hooks.msp.example"}, "/webhooks/hubspot"),
+        ({"forwarded": "for=192.0.2.7;host=hooks.msp.example"}, "http://10.0.0.5:8080/webhooks/hubspot"),
+        ({"host": "hooks.msp.example:8443"}, "http://10.0.0.5/webhooks/hubspot"),
+        ({}, "https://HOOKS.msp.example:443/in/webhooks/hubspot/?y=1"),
+        ({"x-original-url": "/webhooks/hubspot", "host": "hooks.msp.example"}, "https://[x/hubspot"),
+    ],
+)
+async def test_the_address_that_was_signed_is_found(headers: dict[str, str], address: str) -> None:
+    sent = made("hubspot", **headers)
+    captured = Captured("hubspot", replace(sent, url=address), dated=True)
+    verdict = await explain(captured, [SECRETS["hubspot"]], edge=Edge(), max_body_bytes=LIMIT)
+
+    assert verdict.cause == "wrong_url"
+    assert f"it was signed for {PUBLIC}/webhooks/hubspot," in verdict.text
+
+
+async def test_an_address_that_nothing_shows_is_suspected_but_not_proven() -> None:
+    sent = replace(made("hubspot"), url="https://elsewhere.example/webhooks/hubspot")
+    alone = {name: value for name, value in sent.headers.items() if not name.startswith("x-hubspot-signature")}
+    alone["x-hubspot-signature-v3"] = sent.headers["x-hubspot-signature-v3"]
+
+    beside, without = await judge(sent), await judge(replace(sent, headers=Headers(alone)))
+
+    assert beside.cause == "wrong_url"
+    assert "nothing in the request tells" in beside.text
+    assert without.cause == "wrong_secret"
+    assert "or address, method or timestamp are not what was signed" in without.text
+
+
+async def test_an_old_signature_with_a_new_time_is_no_wrong_address() -> None:
+    sent = made("hubspot", **{"x-hubspot-request-timestamp": "1500000000001"})
+    verdict = await judge(sent)
+
+    assert verdict.cause == "changed_header"
+
+
+async def test_what_the_file_cannot_show_is_said() -> None:
+    allowed = Edge(public_url=PUBLIC, allowed={"hubspot": read_networks(["192.0.2.0/24"])})
+    elsewhere = Captured("", replace(made("hubspot"), url=f"{PUBLIC}/hubspot"), dated=True)
+
+    assert "ALLOWED_ADDRESSES" in (await judge(made("hubspot"), edge=allowed)).text
+    assert "PUBLIC_URL is not set" in (await judge(made("hubspot"))).text
+    assert "PUBLIC_URL is not set" not in (await judge(made("standard"))).text
+    verdict = await explain(elsewhere, [SECRETS["hubspot"]], edge=allowed, max_body_bytes=LIMIT, source="hubspot")
+    assert verdict.cause == "good"
+    assert "the door itself is at /webhooks/hubspot" in verdict.text
+
+
+async def test_a_body_that_was_written_down_unpacked_is_not_unpacked_again() -> None:
+    told = json.loads(dump_captured(made("standard", **{"content-encoding": "gzip"})))
+    told["body"] = base64.b64decode(told.pop("body_base64")).decode()
+    captured = read_captured(json.dumps(told).encode(), NOW)
+    verdict = await explain(captured, [WHSEC], edge=Edge(), max_body_bytes=LIMIT)
+
+    assert verdict.cause == "good"
