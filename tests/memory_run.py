@@ -143,6 +143,22 @@ class MemoryRun:
             yield call
 
 
+class Reading(MemoryRun):
+    """Stands before reads outside a run."""
+
+    def __init__(self) -> None:
+        super().__init__(Notebook())
+        self._step = "reading"
+
+    @asynccontextmanager
+    async def call(
+        self, what: str, *, write: bool, budget_s: float = CALL_BUDGET_S, limited: bool = True
+    ) -> AsyncIterator[MemoryCall]:
+        assert not write, f"{what} is a write"
+        async with super().call(what, write=write, budget_s=budget_s, limited=limited) as call:
+            yield call
+
+
 def restored(notebook: Notebook, step: str) -> Any:
     """The stored result of a step as plain data."""
     return TypeAdapter(Any).validate_json(notebook.steps[step])

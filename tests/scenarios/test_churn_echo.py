@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.memory_run import STARTED, MemoryRun, Notebook
+from tests.memory_run import STARTED, Notebook, Reading
 from tests.tenant import Tenant, event
 from webhooks.sending import json_delivery
 from webhooks.sources import halopsa
@@ -21,14 +21,6 @@ from workflows.sandbox.halopsa.reference import API_AGENT
 SET_INACTIVE = Source(churned=(RecordRule(object="client", field="inactive", values=("true",)),))
 CLIENT = {"client": {"id": "C-77"}}
 LEAVES = CLIENT | {"last_service_day": "2026-11-22"}
-
-
-class Reading(MemoryRun):
-    """Stands before reads outside a run."""
-
-    def __init__(self, notebook: Notebook) -> None:
-        super().__init__(notebook)
-        self._step = "hydration"
 
 
 @pytest.fixture
@@ -53,7 +45,7 @@ async def meant(tenant: Tenant, message: Any, later: timedelta) -> list[str]:
     """Hear a message some time after the churn; give the types of what it means."""
     now = STARTED + later
     delivery = json_delivery(message, "https://hooks.msp.example/webhooks/halopsa", now)
-    hydrator = HaloHydrator(tenant.connection.for_run(Reading(Notebook())), SET_INACTIVE, now=lambda: now)
+    hydrator = HaloHydrator(tenant.connection.for_run(Reading()), SET_INACTIVE, now=lambda: now)
     hydration, found = Hydration({"halopsa": hydrator}), []
     for told in halopsa.events(delivery):
         assert isinstance(told, Event)

@@ -5,21 +5,13 @@ from typing import Any
 
 import pytest
 
-from tests.memory_run import STARTED, MemoryRun, Notebook
+from tests.memory_run import STARTED, Reading
 from tests.tenant import Tenant
 from workflows.crm import HaloHydrator
 from workflows.policy.sources import RecordRule, Source
 
 INACTIVE = RecordRule(object="client", field="inactive", values=("true",))
 SINCE = STARTED - timedelta(hours=1)
-
-
-class Reading(MemoryRun):
-    """Stands before reads outside a run."""
-
-    def __init__(self) -> None:
-        super().__init__(Notebook())
-        self._step = "backfill"
 
 
 async def found(tenant: Tenant, *rules: RecordRule) -> dict[str, Any]:

@@ -1,15 +1,12 @@
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from tests.memory_run import STARTED, MemoryCall
+from tests.memory_run import STARTED, Reading
 from tests.tenant import Tenant, event
 from worker.errors import Ignored
 from worker.events import Event
-from worker.run import CALL_BUDGET_S
 from workflows.crm import HaloHydrator
 from workflows.hydration import Hydration
 from workflows.policy.sources import RecordRule, Source
@@ -30,28 +27,10 @@ POLICY = Source(
 NEW_CLIENT = {"client.name": "ticket.CFNewClientName", "client.id": "ticket.CFExternalId"}
 
 
-class Reading:
-    """Stands before reads outside a run."""
-
-    in_doubt = False
-
-    @asynccontextmanager
-    async def call(
-        self,
-        what: str,
-        *,
-        write: bool,
-        budget_s: float = CALL_BUDGET_S,  # noqa: ARG002 - the protocol has it
-        limited: bool = True,  # noqa: ARG002 - the protocol has it
-    ) -> AsyncIterator[MemoryCall]:
-        assert not write, f"{what} is a write"
-        yield MemoryCall()
-
-
 class World:
     def __init__(self, tenant: Tenant, policy: Source = POLICY) -> None:
         self.tenant = tenant
-        hydrator = HaloHydrator(tenant.connection.for_run(Reading()), policy)
+        hydrator = HaloHydrator(tenant.connection.for_run(Reading()), policy, now=lambda: STARTED)
         self.hydration = Hydration({"halopsa": hydrator})
         self.client = tenant.sandbox.plant(
             "Client", tenant.keyed("C-77", name="Acme Corporation", website="https://acme.example.com")
