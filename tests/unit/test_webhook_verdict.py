@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+import hashlib
 import json
 from dataclasses import replace
 from datetime import timedelta
@@ -15,6 +16,7 @@ from webhooks.causes import Verdict
 from webhooks.delivery import Delivery
 from webhooks.edge import Edge, read_networks
 from webhooks.samples import sample
+from webhooks.sources import hubspot
 from webhooks.verdict import explain
 
 EVERY = pytest.mark.parametrize("name", SECRETS)
@@ -256,11 +258,21 @@ async def test_an_address_that_nothing_shows_is_suspected_but_not_proven() -> No
     assert "or address, method or timestamp are not what was signed" in without.text
 
 
-async def test_an_old_signature_with_a_new_time_is_no_wrong_address() -> None:
-    sent = made("hubspot", **{"x-hubspot-request-timestamp": "1500000000001"})
-    verdict = await judge(sent)
+async def test_a_time_far_from_its_receipt_is_suspected_before_the_address() -> None:
+    plain = Delivery(Headers(), b"[]", NOW, f"{PUBLIC}/webhooks/hubspot")
+    signature = {"x-hubspot-signature": hashlib.sha256(SECRETS["hubspot"].encode() + plain.body).hexdigest()}
+    signature |= {"x-hubspot-signature-v3": hubspot.sign_v3(SECRETS["hubspot"], plain, plain.url, "1712345678901")}
+    signature |= {"x-hubspot-signature-version": "v1", "x-hubspot-request-timestamp": "1750000000000"}
+    verdict = await judge(replace(plain, headers=Headers(signature)))
 
     assert verdict.cause == "changed_header"
+    assert "can hardly be the one that was signed" in verdict.text
+
+
+async def test_a_secret_in_the_address_is_not_repeated() -> None:
+    verdict = await judge(replace(made("hubspot"), url=f"{PUBLIC}/webhooks/hubspot?key={SECRETS['hubspot']}"))
+
+    assert "?key=(secret)" in verdict.text
 
 
 async def test_what_the_file_cannot_show_is_said() -> None:
