@@ -18,7 +18,7 @@ REQUESTS, WINDOW_S, DEALS = (100, 10, 60) if LONG else (60, 2, 24)
 async def halo() -> AsyncIterator[Halo]:
     async with look_alike() as halo:
         yield halo
-    await Process.kill_all()
+    await Process.end_all()
 
 
 def environment(valkey: str, halo: Halo, budget: int) -> dict[str, str]:

@@ -38,7 +38,7 @@ def free_port() -> int:
 
 
 class Process:
-    """One `parhelion` process; `kill_all` ends what a failed test has left."""
+    """One `parhelion` process; `end_all` ends what a test has left."""
 
     started: ClassVar[list["Process"]] = []
 
@@ -47,11 +47,11 @@ class Process:
         self.started.append(self)
 
     @classmethod
-    async def kill_all(cls) -> None:
-        for one in cls.started:
-            if one.process.returncode is None:
-                await one.kill()
+    async def end_all(cls) -> None:
+        left = [one for one in cls.started if one.process.returncode is None]
         cls.started.clear()
+        # Killed, they would leave their Valkey behind.
+        await asyncio.gather(*(one.interrupt() for one in left))
 
     @classmethod
     async def start(cls, *args: str, env: Mapping[str, str] | None = None) -> "Process":

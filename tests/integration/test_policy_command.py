@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.integration.processes import Halo, Process, look_alike, parhelion
+from tests.integration.processes import Halo, look_alike, parhelion
 
 Write = Callable[[str], Path]
 
@@ -17,7 +17,6 @@ Write = Callable[[str], Path]
 async def halo() -> AsyncIterator[Halo]:
     async with look_alike() as one:
         yield one
-    await Process.kill_all()
 
 
 @pytest.fixture

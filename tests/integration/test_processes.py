@@ -33,12 +33,6 @@ def product(tmp_path: Path, halo: Halo) -> Parhelion:
     return Parhelion(tmp_path / "data", halo.url)
 
 
-@pytest.fixture(autouse=True)
-async def nothing_left_behind() -> AsyncIterator[None]:
-    yield
-    await Process.kill_all()
-
-
 def deal(number: int) -> dict[str, Any]:
     event = copy.deepcopy(DEAL)
     event["data"]["deal"]["id"] = f"D-{number}"

@@ -29,7 +29,6 @@ async def seeded() -> AsyncIterator[Halo]:
 async def halo() -> AsyncIterator[Halo]:
     async with seeded() as one:
         yield one
-    await Process.kill_all()
 
 
 @pytest.fixture
