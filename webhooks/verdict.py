@@ -16,7 +16,7 @@ from webhooks.delivery import Delivery, Ignored, Source, TooOld
 from webhooks.edge import Edge
 from webhooks.other_secrets import other_secrets
 from webhooks.rehearsal import Rehearsal, rehearse
-from webhooks.sources import find_source
+from webhooks.sources import SOURCES, find_source
 from webhooks.unproven import Case, explain_refusal, explain_secrets, refusal
 
 NOT_FOUND: Final = 404
@@ -39,8 +39,11 @@ async def explain(
         source: the source's name, where the address does not tell.
 
     Raises:
-        ValueError: there is no such source, or no secret.
+        ValueError: neither the address nor `source` names one, or there is no secret.
     """
+    names = [one.name for one in SOURCES]
+    if not source and captured.source and captured.source not in names:
+        return Verdict("wrong_url", f"its address names no source; there are {', '.join(names)}", NOT_FOUND)
     sender = find_source(source or captured.source)
     if not secrets:
         raise ValueError(f"no secret is set for {sender.name}")

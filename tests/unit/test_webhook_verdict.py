@@ -106,6 +106,13 @@ async def test_an_address_with_a_secret_where_none_is_taken_is_named() -> None:
     assert await cause(replace(made("token"), url=f"{PUBLIC}/webhooks/token/x")) == "wrong_url"
 
 
+async def test_an_address_that_names_no_source_here_is_named() -> None:
+    captured = Captured("HubSpot", replace(made("hubspot"), url=f"{PUBLIC}/webhooks/HubSpot"), dated=True)
+    verdict = await explain(captured, [], edge=Edge(), max_body_bytes=LIMIT)
+
+    assert (verdict.cause, verdict.status) == ("wrong_url", 404)
+
+
 @EVERY
 async def test_a_missing_proof_is_named(name: str) -> None:
     sent = made(name)
