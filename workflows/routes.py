@@ -130,4 +130,6 @@ def _text(part: Any, name: str) -> str:
 
 
 def _as_text(value: Any) -> str:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     return str(value).strip()[:MAX_TEXT] if isinstance(value, str | int) else ""

@@ -150,7 +150,7 @@ def test_blank_and_null_mean_not_given_and_unknown_fields_are_ignored() -> None:
 
 
 def test_numbers_serve_as_ids() -> None:
-    deal = won_deal(event("deal.won", won(deal={"id": 1001}, client={"id": 77, "name": "Acme"})))
+    deal = won_deal(event("deal.won", won(deal={"id": 1001}, client={"id": 77.0, "name": "Acme"})))
 
     assert (deal.deal.id, deal.client.id) == ("1001", "77")
 

@@ -74,6 +74,12 @@ def test_a_client_leaves_once_on_a_day(data: dict[str, Any], fact: str) -> None:
     assert churn_route(event("client.churned", data)).fact == fact
 
 
+def test_an_id_is_the_same_however_its_number_is_written() -> None:
+    facts = {onboarding_route(event("deal.won", {"deal": {"id": one}})).fact for one in (12, 12.0, "12", " 12 ")}
+
+    assert len(facts) == 1
+
+
 def test_events_without_a_deal_id_are_facts_of_their_own() -> None:
     first, second = (Event(f"standard:{n}", "standard", "deal.won", datetime.now(UTC), {"data": {}}) for n in (1, 2))
 

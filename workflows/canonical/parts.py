@@ -9,6 +9,7 @@ from workflows.canonical.values import (
     Amount,
     Day,
     Email,
+    Key,
     Moment,
     Name,
     Part,
@@ -70,7 +71,7 @@ class Deal(Part):
         owner_email: the salesperson.
     """
 
-    id: str
+    id: Key
     name: str = ""
     kind: str = ""
     pipeline: str = ""
@@ -98,7 +99,7 @@ class ClientData(Part):
         custom_fields: values by HaloPSA's names of custom fields.
     """
 
-    id: str = ""
+    id: Key = ""
     name: str = ""
     email: Email | None = None
     billing_email: Email | None = None
@@ -108,8 +109,8 @@ class ClientData(Part):
     notes: str | None = None
     type: str | None = None
     group: str | None = None
-    parent_id: str | None = None
-    invoice_to: str | None = None
+    parent_id: Key | None = None
+    invoice_to: Key | None = None
     account_manager_email: str | None = None
     tax_number: str | None = None
     payment_terms_days: Annotated[int, Field(ge=0, le=3650)] | None = None
@@ -126,7 +127,7 @@ class Client(ClientData):
 class LeavingClient(Part):
     """A client by either of its names; `id` is the CRM's key."""
 
-    id: str = ""
+    id: Key = ""
     name: str = ""
 
     @model_validator(mode="after")
@@ -180,7 +181,7 @@ class Contact(Part):
     """
 
     name: Name
-    id: str = ""
+    id: Key = ""
     first_name: str | None = None
     last_name: str | None = None
     email: Email | None = None
@@ -211,7 +212,7 @@ class Contact(Part):
 class LeavingContact(Part):
     """A person who leaves, by e-mail address or name."""
 
-    id: str = ""
+    id: Key = ""
     name: str = ""
     email: Email | None = None
 

@@ -65,12 +65,18 @@ def _moment(value: Any) -> datetime:
     return moment
 
 
+def _key(value: Any) -> Any:
+    """Read a key; some senders write whole numbers as 29.0."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def words(value: Any) -> Any:
     """Read a list of words, which some senders give as text with ``;`` or ``,`` between; anything else stays."""
     given = re.split("[;,]", value) if isinstance(value, str) else value
     return [word for word in given if word is not None and str(word).strip()] if isinstance(given, list) else given
 
 
+Key = Annotated[str, BeforeValidator(_key)]
 Name = Annotated[str, Field(max_length=MAX_NAME)]
 Email = Annotated[str, Field(max_length=254), AfterValidator(_email)]
 Website = Annotated[str, Field(max_length=2000), AfterValidator(_website)]
