@@ -132,8 +132,7 @@ class Tenant:
             "http://halo.test",
             client_id="parhelion",
             client_secret="sandbox-secret",
-            transport=self.wire,
-            **self.settings,
+            **{"transport": self.wire, **self.settings},
         )
 
     def halo(self, notebook: Notebook | None = None) -> Halo:
