@@ -51,12 +51,14 @@ async def test_bad_use_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "junk.json").write_text("{")
     junk = await parhelion("events", "verify", str(tmp_path / "junk.json"), env=ENV)
     missing = await parhelion("events", "verify", str(tmp_path / "missing.json"), env=ENV)
-    deaf = await parhelion("events", "send", "hubspot", "--url", "http://127.0.0.1:9/webhooks/hubspot", env=ENV)
+    there, secret = "http://127.0.0.1:9/webhooks/salesforce", {"PARHELION_WEBHOOK_SECRET_SALESFORCE": "s3cret"}
+    deaf = await parhelion("events", "send", "salesforce", "--url", there, env=ENV | secret)
 
     assert [code for code, _, _ in (unset, unknown, junk, missing, deaf)] == [2, 2, 2, 2, 1]
     assert "PARHELION_WEBHOOK_SECRET_PIPEDRIVE" in unset[2]
     assert "there is no source 'nobody'" in unknown[2]
-    assert "does not answer" in deaf[2]
+    assert f"{there} does not answer" in deaf[2]
+    assert "s3cret" not in deaf[1] + deaf[2]
 
 
 async def test_a_sample_goes_through_the_front_door_and_a_refused_one_is_seen(tmp_path: Path) -> None:

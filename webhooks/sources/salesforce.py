@@ -150,7 +150,8 @@ def sample(secret: str, url: str, now: datetime) -> Delivery:
         f"<sf:LastModifiedDate>{zulu(now)}</sf:LastModifiedDate><sf:Name>Edge Installation</sf:Name>"
         "</sObject></Notification></notifications></soapenv:Body></soapenv:Envelope>"
     )
-    address = f"{url.rstrip('/')}/{quote(secret, safe='')}"
+    path, mark, query = url.partition("?")
+    address = f"{path.rstrip('/')}/{quote(secret, safe='')}{mark}{query}"
     return Delivery(Headers({"content-type": "text/xml; charset=utf-8"}), body.encode(), now, address)
 
 

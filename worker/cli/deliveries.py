@@ -45,7 +45,11 @@ def send(
         save.write_text(dump_captured(_as_on_the_wire(delivery)) + "\n")
         typer.echo(f"{save}: written; `parhelion events verify {save}` judges it")
         return
-    response = _post(delivery)
+    try:
+        response = _post(delivery)
+    except httpx.HTTPError as error:
+        # Not the whole address: a secret may stand in it.
+        stop(f"{address} does not answer: {error}", 1)
     if output is Format.JSON:
         show_json({"url": address, "status": response.status_code, "answer": response.text})
     else:
@@ -97,9 +101,6 @@ def _as_on_the_wire(delivery: Delivery) -> Delivery:
 
 def _post(delivery: Delivery) -> httpx.Response:
     headers = [(name, value) for name, value in delivery.headers.items() if name != "content-length"]
-    try:
-        return httpx.request(
-            delivery.method, delivery.url, content=delivery.body, headers=headers, timeout=TIMEOUT_S, trust_env=False
-        )
-    except httpx.HTTPError as error:
-        stop(f"{delivery.url.partition('?')[0]} does not answer: {error}", 1)
+    return httpx.request(
+        delivery.method, delivery.url, content=delivery.body, headers=headers, timeout=TIMEOUT_S, trust_env=False
+    )
