@@ -47,42 +47,40 @@ async def explain(
     sender = find_source(source or captured.source)
     if not secrets:
         raise ValueError(f"no secret is set for {sender.name}")
-    serving = [secret for secret in secrets if sender.secret_problem(secret) is None]
+    problems = {secret: problem for secret in secrets if (problem := sender.secret_problem(secret))}
+    usable = [secret for secret in secrets if secret not in problems] or secrets
     seen = captured.delivery
-    wire = _at_its_time(sender, serving, _as_seen_here(sender, seen, edge.public_url), max_body_bytes)
+    wire = _at_its_time(sender, usable, _as_seen_here(sender, seen, edge.public_url), max_body_bytes)
     off_s = (seen.received_at - wire.received_at).total_seconds() if captured.dated else 0
     body = _unpacked(wire, max_body_bytes)
-    case = Case(sender, serving or secrets, seen, replace(wire, body=body or b""), off_s)
-    if serving:
-        answer = await rehearse(sender, serving, wire, edge=edge, max_body_bytes=max_body_bytes)
-        verdict = _turned_away(case, wire, answer) if body is None else _judge(case, wire, answer)
-    else:
+    case = Case(sender, usable, seen, replace(wire, body=body or b""), off_s)
+    if len(problems) == len(secrets) and case.refusal(case.here):
         verdict = explain_secrets(case)
-    notes = [*_notes(captured, wire, sender, edge)]
-    if off_s and verdict.cause not in {"too_old", "changed_header"}:
-        notes.append(f"besides, {_too_old(off_s)}")
-    if verdict.cause == "good" and not edge.public_url and case.refusal(replace(case.here, url="")):
-        notes.append("PUBLIC_URL is not set: its address counts as it stands in the file")
-    return replace(verdict, text=_without("; ".join([verdict.text, *notes]), secrets))
+    else:
+        answer = await rehearse(sender, usable, wire, edge=edge, max_body_bytes=max_body_bytes)
+        verdict = _turned_away(case, answer) if body is None else _judge(case, answer)
+    limits = [f"a secret here cannot serve: {problem}" for problem in problems.values()]
+    text = "; ".join([verdict.text, *limits, *_notes(case, verdict, edge, dated=captured.dated)])
+    return replace(verdict, text=_without(text, secrets))
 
 
-def _judge(case: Case, wire: Delivery, answer: Rehearsal) -> Verdict:
+def _judge(case: Case, answer: Rehearsal) -> Verdict:
     if answer.status == NOT_FOUND and not answer.reason:
         return _nowhere(case.source)
     refused = case.refusal(case.here)
     if refused is not None:
-        return _with_answer(explain_refusal(case, refused), case, wire, answer)
+        return _with_answer(explain_refusal(case, refused), case, answer)
     if case.seconds_off and answer.status in AFTER_THE_PROOF:
         return Verdict("too_old", _too_old(case.seconds_off))
     if answer.reason or answer.status in BEFORE_THE_PROOF:
-        return _turned_away(case, wire, answer)
+        return _turned_away(case, answer)
     return _taken(case, answer)
 
 
-def _with_answer(verdict: Verdict, case: Case, wire: Delivery, answer: Rehearsal) -> Verdict:
+def _with_answer(verdict: Verdict, case: Case, answer: Rehearsal) -> Verdict:
     """Add what the door refuses before it looks at a proof that is wrong too."""
     if answer.status in BEFORE_THE_PROOF:
-        turned_away = _turned_away(case, wire, answer)
+        turned_away = _turned_away(case, answer)
         also = "" if turned_away.cause == verdict.cause else f"; besides, {turned_away.text}"
         verdict = replace(verdict, text=verdict.text + also)
     return replace(verdict, status=answer.status)
@@ -92,9 +90,9 @@ def _too_old(seconds_off: float) -> str:
     return f"it came {abs(seconds_off):.0f} seconds {'after' if seconds_off > 0 else 'before'} its sender's time"
 
 
-def _turned_away(case: Case, wire: Delivery, answer: Rehearsal) -> Verdict:
+def _turned_away(case: Case, answer: Rehearsal) -> Verdict:
     """Say why the door refuses what is proven, or cannot be looked at."""
-    headers = wire.headers
+    headers = case.here.headers
     match answer.status:
         case 400:
             return Verdict("not_readable", f"it cannot be read: {answer.reason}", 400)
@@ -102,13 +100,13 @@ def _turned_away(case: Case, wire: Delivery, answer: Rehearsal) -> Verdict:
             text = f"it is proven, but its account is not one of ACCOUNTS_{case.source.name.upper()}"
             return Verdict("wrong_account", text)
         case 405:
-            return Verdict("wrong_method", f"it came as {wire.method}; only POST is taken", 405)
+            return Verdict("wrong_method", f"it came as {case.here.method}; only POST is taken", 405)
         case 413:
-            return Verdict("too_large", f"{answer.reason}; it has {len(wire.body)} as it came", 413)
+            return Verdict("too_large", f"{answer.reason}; it has {len(case.seen.body)} as it came", 413)
         case 415:
             told = [*headers.getlist("content-type"), *headers.getlist("content-encoding")]
             return Verdict("unsupported_type", f"{answer.reason}; it came as {' and '.join(told) or 'no type'}", 415)
-    return _hidden(case.source, case.secrets, wire)
+    return _hidden(case)
 
 
 def _nowhere(source: Source) -> Verdict:
@@ -117,15 +115,16 @@ def _nowhere(source: Source) -> Verdict:
     return Verdict("wrong_url", text, NOT_FOUND)
 
 
-def _hidden(source: Source, secrets: Sequence[str], wire: Delivery) -> Verdict:
+def _hidden(case: Case) -> Verdict:
     """Say why the door does not know the address (404)."""
-    if not wire.address_secret:
-        return _nowhere(source)
-    if not source.by_address:
-        text = f"{source.name} takes no secret in its address: send to /webhooks/{source.name}"
-        return Verdict("wrong_url", text, NOT_FOUND)
-    forms = (how for how, secret in other_secrets(secrets) if proven_by_address(wire, [secret]))
-    fits = "".join(f": one of them fits {how}" for how in [*forms][:1])
+    name = case.source.name
+    if not case.here.address_secret:
+        return _nowhere(case.source)
+    if not case.source.by_address:
+        return Verdict("wrong_url", f"{name} takes no secret in its address: send to /webhooks/{name}", NOT_FOUND)
+    forms = (how for how, secret in other_secrets(case.secrets) if proven_by_address(case.here, [secret]))
+    how = next(forms, "")
+    fits = f": one of them fits {how}" if how else ""
     return Verdict("wrong_secret", f"the secret in the address is none of those here{fits}", NOT_FOUND)
 
 
@@ -171,17 +170,21 @@ def _unpacked(wire: Delivery, max_body_bytes: int) -> bytes | None:
     return None
 
 
-def _notes(captured: Captured, wire: Delivery, source: Source, edge: Edge) -> Iterator[str]:
-    """Say what was not judged, or judged by something else than the file."""
-    seen = captured.delivery
-    if source.name in edge.allowed:
+def _notes(case: Case, verdict: Verdict, edge: Edge, *, dated: bool) -> Iterator[str]:
+    """Say what was not judged, or judged by something else than the file, and a second fault."""
+    seen, here, name = case.seen, case.here, case.source.name
+    if name in edge.allowed:
         yield "where it came from is not in the file and was not held against ALLOWED_ADDRESSES"
-    if wire.received_at != seen.received_at and not captured.dated:
+    if here.received_at != seen.received_at and not dated:
         yield "its age is not judged, as the file has no received_at"
-    if source.signs_body and wire.url != seen.url:
-        yield f"its address counts as {wire.url}, by PUBLIC_URL"
+    if case.seconds_off and verdict.cause not in {"too_old", "changed_header"}:
+        yield f"besides, {_too_old(case.seconds_off)}"
+    if case.source.signs_body and here.url != seen.url:
+        yield f"its address counts as {here.url}, by PUBLIC_URL"
+    if verdict.cause == "good" and not edge.public_url and case.refusal(replace(here, url="")):
+        yield "PUBLIC_URL is not set: its address counts as it stands in the file"
     if "/webhooks/" not in seen.url:
-        yield f"the door itself is at /webhooks/{source.name}"
+        yield f"the door itself is at /webhooks/{name}"
 
 
 def _without(text: str, secrets: Sequence[str]) -> str:

@@ -16,6 +16,7 @@ from webhooks.causes import Verdict
 from webhooks.delivery import Delivery
 from webhooks.edge import Edge, read_networks
 from webhooks.samples import sample
+from webhooks.signatures import sign_standard
 from webhooks.sources import hubspot
 from webhooks.verdict import explain
 
@@ -224,6 +225,16 @@ async def test_a_secret_that_is_written_down_differently_is_recognised(name: str
     assert verdict.cause == "wrong_secret"
     assert how in verdict.text
     assert secret not in verdict.text
+
+
+async def test_a_secret_that_cannot_serve_is_told() -> None:
+    short = "whsec_" + base64.b64encode(b"short").decode()
+    sent = Delivery(Headers(sign_standard(short, "msg_1", NOW, b"{}")), b"{}", NOW, f"{PUBLIC}/webhooks/standard")
+    fits, junk = await judge(sent, secret=short), await judge(sent, secret="no base64")
+
+    assert (fits.cause, junk.cause) == ("unsupported_type", "wrong_secret")
+    assert "a secret here cannot serve: it holds 5 bytes" in fits.text
+    assert "a secret here cannot serve: it must be whsec_" in junk.text
 
 
 async def test_a_secret_with_a_comma_is_recognised() -> None:
