@@ -9,6 +9,7 @@ from typing import Final
 from starlette.datastructures import Headers
 
 from webhooks.causes import Verdict
+from webhooks.credentials import check_shared_secret
 from webhooks.delivery import Delivery, Malformed, Missing, NotProven, Source, WrongScheme
 from webhooks.guesses import guesses
 from webhooks.other_secrets import other_secrets
@@ -63,13 +64,22 @@ def explain_refusal(case: Case, refused: NotProven) -> Verdict:
     """Name the cause of a refusal; where nothing tells several apart, the text says so."""
     match refused:
         case Missing():
-            return Verdict("missing", str(refused))
+            return Verdict("missing", f"{refused}{_elsewhere(case)}")
         case WrongScheme():
-            return Verdict("wrong_scheme", str(refused))
+            return Verdict("wrong_scheme", f"{refused}{_elsewhere(case)}")
         case Malformed():
             return _malformed(case, refused)
     explained = _guessed(case) or _nearly_signed(case) or _other_secret(case) or _rescued(case)
     return explained or _undecided(case, refused)
+
+
+def _elsewhere(case: Case) -> str:
+    """Say that a secret stands where only other sources look for one."""
+    try:
+        check_shared_secret(case.here, case.secrets)
+    except NotProven:
+        return ""
+    return "; the secret itself came, but in another place or form"
 
 
 def _malformed(case: Case, refused: Malformed) -> Verdict:

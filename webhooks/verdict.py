@@ -79,7 +79,7 @@ def _judge(case: Case, answer: Rehearsal) -> Verdict:
 
 def _with_answer(verdict: Verdict, case: Case, answer: Rehearsal) -> Verdict:
     """Add what the door refuses before it looks at a proof that is wrong too."""
-    if answer.status in BEFORE_THE_PROOF:
+    if answer.status in {NOT_FOUND, *BEFORE_THE_PROOF}:
         turned_away = _turned_away(case, answer)
         also = "" if turned_away.cause == verdict.cause else f"; besides, {turned_away.text}"
         verdict = replace(verdict, text=verdict.text + also)

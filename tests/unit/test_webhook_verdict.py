@@ -128,6 +128,23 @@ async def test_a_missing_proof_is_named(name: str) -> None:
     assert await cause(bare) == "missing"
 
 
+@pytest.mark.parametrize(
+    ("name", "ending", "headers"),
+    [
+        ("token", "", {"x-api-key": "token-s3cret"}),
+        ("token", "/token-s3cret", {}),
+        ("pipedrive", "", {"authorization": "Bearer pipe:correct horse"}),
+        ("hubspot", "?secret=hubspot-s3cret", {}),
+    ],
+)
+async def test_a_secret_in_another_place_is_seen(name: str, ending: str, headers: dict[str, str]) -> None:
+    sent = Delivery(Headers(headers), b"{}", NOW, f"{PUBLIC}/webhooks/{name}{ending}")
+    verdict = await judge(sent)
+
+    assert verdict.cause in {"missing", "wrong_scheme"}
+    assert "the secret itself came, but in another place" in verdict.text
+
+
 @pytest.mark.parametrize(("name", "given"), [("token", "Basic eDp5"), ("pipedrive", "Bearer x")])
 async def test_a_proof_of_another_kind_is_named(name: str, given: str) -> None:
     assert await cause(made(name, authorization=given)) == "wrong_scheme"
