@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from urllib.parse import unquote
 
-from starlette.types import Message
+from starlette.types import Message, Scope
 
 from webhooks.app import webhook_app
 from webhooks.delivery import Delivery, Source
@@ -82,9 +82,14 @@ async def rehearse(
         edge=replace(edge, public_url="", allowed={}, per_second=None),
         on_refused=rehearsal.keep,
     )
+    await app(_scope(source, delivery), receive, rehearsal.send)
+    return rehearsal
+
+
+def _scope(source: Source, delivery: Delivery) -> Scope:
     address, _, query = delivery.url.partition("?")
     mark = f"/webhooks/{source.name}"
-    scope = {
+    return {
         "type": "http",
         "method": delivery.method,
         # A proxy may lead another path here.
@@ -94,5 +99,3 @@ async def rehearse(
         "query_string": query.encode(),
         "headers": [(name.lower(), value) for name, value in delivery.headers.raw],
     }
-    await app(scope, receive, rehearsal.send)
-    return rehearsal
