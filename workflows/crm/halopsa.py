@@ -177,7 +177,7 @@ class HaloHydrator:
         """Look through the clients that have changed, where rules speak of clients and HaloPSA can be asked so."""
         rows = await self._halo.client_rows_changed_since(moment) if "client" in self._ruled() else []
         if rows is None:
-            _log.info("clients cannot be listed by their last change: only the log of webhooks tells of them")
+            _log.warning("clients cannot be listed by their last change: only the log of webhooks tells of them")
         found: list[Found] = []
         for row in rows or []:
             listed = _record("client", row)
