@@ -9,7 +9,8 @@ from statistics import median
 from redis.asyncio import Redis
 
 from tests.bench.world import World, deals
-from worker.assemble.store import Store, inbox_of, open_store
+from worker.assemble.inbox import inbox_of
+from worker.assemble.store import Store, open_store
 from worker.events import Event
 from worker.journal import NewRun
 from worker.store import BRISK_TRIES, store_client

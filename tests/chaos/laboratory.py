@@ -16,7 +16,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from tests.chaos.edges import LANDS_AFTER_MS, Course, Crash, EdgeConnection, Edges, EdgeTransport, doing
-from worker.assemble.store import DOORBELL, as_it_came
+from worker.assemble.inbox import as_it_came
+from worker.assemble.store import DOORBELL
 from worker.budget import Budget
 from worker.engine import Engine
 from worker.errors import StoreUnavailable

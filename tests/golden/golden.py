@@ -14,7 +14,8 @@ from typing import Any
 import httpx
 from redis.asyncio import Redis
 
-from worker.assemble.store import DOORBELL, as_it_came
+from worker.assemble.inbox import as_it_came
+from worker.assemble.store import DOORBELL
 from worker.embedded import EmbeddedValkey
 from worker.engine import Engine
 from worker.events import canonical_event, read_time

@@ -26,7 +26,8 @@ from worker.errors import NeedsOperator
 from worker.jobs import encode_doorbell
 from worker.journal.scripts import Scripts
 from worker.journal.upkeep import Upkeep
-from worker.serve import bind, serving
+from worker.ports import bind
+from worker.serve import serving
 
 
 class Receiver(httpx.AsyncBaseTransport):

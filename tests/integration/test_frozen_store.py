@@ -12,7 +12,8 @@ import pytest
 from tests.unit.webhook_door import LIMIT, SECRETS
 from webhooks.app import webhook_app
 from webhooks.edge import Edge
-from worker.assemble.store import Store, inbox_of, open_store
+from worker.assemble.inbox import inbox_of
+from worker.assemble.store import Store, open_store
 from worker.embedded import EmbeddedValkey
 
 DEAL = b'{"type": "deal.won", "data": {"deal": {"id": "%d"}}}'

@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from worker.http_protocol import PunctualProtocol
-from worker.serve import bind
+from worker.ports import bind
 
 BODY = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\nab"
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]

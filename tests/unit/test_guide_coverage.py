@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 from typer.testing import CliRunner
 
-from worker.cli import app
+from worker.cli import command_line
 from workflows.registry import WORKFLOWS
 
 ROOT = Path(__file__).parents[2]
@@ -126,7 +126,7 @@ def test_every_step_exists() -> None:
 @pytest.mark.parametrize("command", sorted({command for row in ROWS for command in row.named("shown_by")}))
 def test_every_command_exists(command: str) -> None:
     names = [word for word in command.split() if not word.startswith("--")]
-    helped = CliRunner().invoke(app, [*names, "--help"])
+    helped = CliRunner().invoke(command_line(), [*names, "--help"])
 
     assert helped.exit_code == 0
     assert set(command.split()) <= set(helped.output.split())

@@ -10,7 +10,8 @@ import structlog
 from webhooks.signatures import sign_standard
 from worker.alerts import AlertSender
 from worker.assemble.crms import Completion, connected_systems, hydration_of, won_lately, zoho_channel_of
-from worker.assemble.store import Store, budget_of, inbox_of
+from worker.assemble.inbox import inbox_of
+from worker.assemble.store import Store, budget_of
 from worker.backfill import Backfill, ScheduledBackfill
 from worker.budget import WaitingGuard
 from worker.journal.backfills import Backfills

@@ -7,8 +7,6 @@ from typing import Final
 
 from worker.budget import Budget
 from worker.durability import Durability
-from worker.events import Event
-from worker.inbox import Check, Hydrate, Inbox
 from worker.jobs import encode_doorbell
 from worker.journal import Journal
 from worker.journal.heard import Heard
@@ -19,7 +17,6 @@ from worker.journal.upkeep import Upkeep
 from worker.journal.verbs import Verbs
 from worker.settings import Settings
 from worker.store import BRISK_TRIES, store_client
-from workflows.registry import WORKFLOWS
 
 DOORBELL: Final = encode_doorbell()
 
@@ -54,16 +51,6 @@ async def open_store(url: str, *, tries: int = BRISK_TRIES) -> AsyncIterator[Sto
         )
     finally:
         await client.aclose(close_connection_pool=True)
-
-
-def inbox_of(store: Store, *, check: Check | None = None, hydrate: Hydrate | None = None) -> Inbox:
-    """Make the inbox in front of a journal; who only takes events in needs nothing that completes them."""
-    return Inbox(store.journal, store.reader, WORKFLOWS, hydrate or as_it_came, check=check)
-
-
-async def as_it_came(event: Event) -> Event:
-    """Leave an event as it is: it is completed by whoever works on it."""
-    return event
 
 
 def budget_of(settings: Settings, store: Store) -> Budget:

@@ -11,7 +11,8 @@ from webhooks.door import TAKEN
 from webhooks.edge import Edge
 from webhooks.refused import Refused
 from worker import metrics
-from worker.assemble.store import Store, durability_of, inbox_of
+from worker.assemble.inbox import inbox_of
+from worker.assemble.store import Store, durability_of
 from worker.exposition import exposition
 from worker.settings import Settings
 from worker.silence import Ear

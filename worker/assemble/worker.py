@@ -11,7 +11,8 @@ from worker.assemble.checks import policy_of
 from worker.assemble.chores import Chore, open_chores
 from worker.assemble.crms import Completion, hydration_of
 from worker.assemble.halo import halo_connection, rmm_webhook
-from worker.assemble.store import budget_of, durability_of, inbox_of, open_store
+from worker.assemble.inbox import inbox_of
+from worker.assemble.store import budget_of, durability_of, open_store
 from worker.durability import Durability
 from worker.engine import Engine
 from worker.inbox import Inbox

@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from webhooks.sources import SOURCES
 from worker.assemble.store import Store
 from worker.cli.acting import Reason, Yes, ask, attempt, by, report
 from worker.cli.output import Format, Output, show_fields, show_json, show_list, stop
@@ -17,10 +16,7 @@ TABLE_LIMIT = 50
 COLUMNS = ("id", "type", "state", "received_at", "note")
 REFUSED_COLUMNS = ("received_at", "source", "status", "reason", "request_id")
 
-app = typer.Typer(no_args_is_help=True, help="Look at the events that came in.")
 
-
-@app.command("list")
 def list_events(
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many; 50 for tables, all for JSON.")] = None,
     refused: Annotated[
@@ -33,7 +29,7 @@ def list_events(
     if limit is None and output is Format.TABLE:
         limit = TABLE_LIMIT
     if refused:
-        rows = with_store(lambda store: store.refused.newest(source.name for source in SOURCES))
+        rows = with_store(lambda store: store.refused.newest())
         show_list(rows[:limit], REFUSED_COLUMNS, output)
         return
     found = with_store(lambda store: store.reader.events(limit, failed=failed))
@@ -46,7 +42,6 @@ def list_events(
 EventId = Annotated[str, typer.Argument(help="The event's id, as `events list` shows it.")]
 
 
-@app.command()
 def replay(
     event_ids: Annotated[list[str] | None, typer.Argument(metavar="[EVENT_ID]...", help="Events, by id.")] = None,
     failed: Annotated[bool, typer.Option("--failed", help="All that could not be completed.")] = False,
@@ -80,7 +75,6 @@ async def _replay_all(store: Store, event_ids: list[str], by: Operator) -> list[
     return [await attempt(event_id, store.verbs.replay(event_id, by)) for event_id in event_ids]
 
 
-@app.command()
 def show(event_id: EventId, output: Output = Format.TABLE) -> None:
     """Show an event with its payload."""
     fields = with_store(lambda store: store.reader.event(event_id))

@@ -25,10 +25,7 @@ COLUMNS: Final = ("key", "value", "from")
 NOT_LOOKED_UP: Final = f"valid; HaloPSA is not configured ({PREFIX}HALO_URL …), so names were not looked up"
 KeyPath = tuple[int | str, ...]
 
-app = typer.Typer(no_args_is_help=True, help="Look at the business policy (parhelion.toml), and check it.")
 
-
-@app.command()
 def show(output: Output = Format.TABLE) -> None:
     """Show the policy that is in force, and which of it the file says."""
     found = settings(default_level="WARNING")
@@ -41,7 +38,6 @@ def show(output: Output = Format.TABLE) -> None:
         show_list([{**row, "value": json.dumps(row["value"], ensure_ascii=False)} for row in rows], COLUMNS, output)
 
 
-@app.command()
 def check(output: Output = Format.TABLE) -> None:
     """Check the file, and the names in it against HaloPSA where that is configured.
 

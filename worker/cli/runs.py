@@ -21,12 +21,9 @@ TABLE_LIMIT = 50
 COLUMNS = ("id", "workflow", "client", "state", "updated_at", "note")
 STEP_COLUMNS = ("id", "state", "attempts", "started_at", "took", "error")
 
-app = typer.Typer(no_args_is_help=True, help="Look at runs, wait for them, act on them.")
-
 RunId = Annotated[str, typer.Argument(help="The run's id, as `runs list` shows it.")]
 
 
-@app.command("list")
 def list_runs(
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many; 50 for tables, all for JSON.")] = None,
     state: Annotated[str | None, typer.Option(help=f"Only runs of this state: {', '.join(RUN_STATES)}.")] = None,
@@ -41,13 +38,11 @@ def list_runs(
     show_runs(found, output)
 
 
-@app.command()
 def show(run_id: RunId, output: Output = Format.TABLE) -> None:
     """Show a run with its steps, input, result and history."""
     show_run(with_store(lambda store: find(store.reader, run_id)), output)
 
 
-@app.command()
 def wait(
     run_id: RunId,
     timeout: Annotated[float, typer.Option(help="Seconds to wait at most.")] = 300,
@@ -59,7 +54,6 @@ def wait(
     raise typer.Exit(exit_code([run]))
 
 
-@app.command()
 def export(
     file: Annotated[Path, typer.Argument(help="Where to; - writes to standard output.")] = STANDARD_OUTPUT,
 ) -> None:

@@ -16,7 +16,8 @@ from pydantic_core import ErrorDetails
 
 from worker.cli.output import Format, Output, show_json, show_list, stop
 from worker.cli.store import settings
-from worker.serve import bind, serving, stop_on_signals
+from worker.ports import bind
+from worker.serve import serving, stop_on_signals
 from worker.settings import Bind
 from workflows.sandbox import Faults, Sandbox, sandbox_app
 from workflows.sandbox.halopsa.dialects import DialectName

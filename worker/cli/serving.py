@@ -10,7 +10,8 @@ import typer
 from worker.assemble.checks import check_web, check_worker
 from worker.cli.store import settings
 from worker.demo import run_demo
-from worker.serve import bind, stop_on_signals, valkey
+from worker.ports import bind
+from worker.serve import stop_on_signals, valkey
 from worker.serve import web as web_process
 from worker.serve import worker as worker_process
 from worker.settings import BadSettings, Settings

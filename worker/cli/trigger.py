@@ -10,7 +10,8 @@ from typing import Annotated
 
 import typer
 
-from worker.assemble.store import Store, inbox_of
+from worker.assemble.inbox import inbox_of
+from worker.assemble.store import Store
 from worker.cli.output import Format, Output, show_json, stop
 from worker.cli.plan import plan_event
 from worker.cli.runs import exit_code, show_runs, wait_for

@@ -20,7 +20,8 @@ from worker.demo.story import Story
 from worker.errors import ParhelionError
 from worker.journal.reading import Reader
 from worker.journal.records import RunRecord
-from worker.serve import bind, stop_on_signals, valkey, web, worker
+from worker.ports import bind
+from worker.serve import stop_on_signals, valkey, web, worker
 from worker.settings import Settings
 from worker.watch import ended_run, routed_runs
 

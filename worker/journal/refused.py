@@ -1,7 +1,6 @@
 """Deliveries that were refused: the newest ones of each source, for a day."""
 
 import json
-from collections.abc import Iterable
 from typing import Any, Final
 
 from worker.journal.scripts import Scripts
@@ -9,6 +8,8 @@ from worker.journal.scripts import Scripts
 KEPT: Final = 200
 """Of each source, so that a flood of one hides nothing of another."""
 KEPT_S: Final = 24 * 3600
+SOURCES: Final = "ph:refusing"
+"""The sources of which deliveries were ever refused."""
 
 
 class RefusedDeliveries:
@@ -26,6 +27,7 @@ class RefusedDeliveries:
         text, key = json.dumps(refusal, ensure_ascii=False, sort_keys=True), _key(refusal["source"])
         await self._scripts.batch(
             [
+                ("SADD", SOURCES, refusal["source"]),
                 ("ZADD", key, str(at), text),
                 ("ZREMRANGEBYRANK", key, "0", str(-KEPT - 1)),
                 ("ZREMRANGEBYSCORE", key, "-inf", str(at - KEPT_S)),
@@ -33,8 +35,9 @@ class RefusedDeliveries:
             ]
         )
 
-    async def newest(self, sources: Iterable[str]) -> list[dict[str, Any]]:
-        """Read those of some sources, the newest first."""
+    async def newest(self) -> list[dict[str, Any]]:
+        """Read them all, the newest first."""
+        sources = sorted(await self._scripts.read("SMEMBERS", SOURCES))
         found = await self._scripts.batch([("ZREVRANGE", _key(source), "0", "-1", "WITHSCORES") for source in sources])
         kept = [(float(at), text) for flat in found for text, at in zip(flat[::2], flat[1::2], strict=True)]
         return [json.loads(text) for _, text in sorted(kept, reverse=True)]
