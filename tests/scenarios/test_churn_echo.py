@@ -18,11 +18,18 @@ from workflows.crm import HaloHydrator
 from workflows.hydration import Hydration
 from workflows.policy import ChurnClient, Policy
 from workflows.policy.sources import RecordRule, Source
+from workflows.sandbox import Faults
 from workflows.sandbox.halopsa.reference import API_AGENT
 
 SET_INACTIVE = Source(churned=(RecordRule(object="client", field="inactive", values=("true",)),))
 CLIENT = {"client": {"id": "C-77"}}
 LEAVES = CLIENT | {"last_service_day": "2026-11-22"}
+
+
+@pytest.fixture(params=["good day", "filters ignored"])
+def faults(request: pytest.FixtureRequest) -> Faults:
+    ignored = frozenset({"client_id", "open_only"})
+    return Faults() if request.param == "good day" else Faults(ignore=ignored, mixed_ids=True)
 
 
 @pytest.fixture
@@ -113,6 +120,8 @@ async def test_a_client_that_came_back_starts_none_and_may_leave_again(tenant: T
 
 
 async def test_a_later_edit_of_a_client_that_is_gone_starts_no_second_churn(tenant: Tenant, client_id: int) -> None:
+    opened = {"client_id": client_id, "summary": "out of office", "dateoccurred": "2026-11-24T12:00:00"}
+    tenant.sandbox.plant("Tickets", opened | {"hasbeenclosed": True})
     for later in (timedelta(hours=23), timedelta(days=2), timedelta(days=300)):
         assert await churns(tenant, client_id, later) == set()
 

@@ -37,7 +37,8 @@ async def refuse_wound_down(halo: Halo, client_id: int, now: datetime, *, agent_
     ours = Ignored("a run of Parhelion is winding the client down, or has done so")
     if said and said.at and now - said.at <= DAY:
         raise ours
-    tickets = await halo.tickets.find(client_id=client_id)
+    # HaloPSA ignores query names that it does not know, and lists closed tickets then.
+    tickets = [ticket for ticket in await halo.tickets.find(client_id=client_id) if not ticket.closed]
     runs_on = await _has_contract(halo, client_id, now)
     if not tickets and not runs_on:
         raise Ignored("the client has no open tickets and no running contracts: there is nothing to wind down")
