@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from starlette.datastructures import Headers
 
 from tests.unit.webhook_door import LIMIT, NOW, PUBLIC, SECRETS, Web
-from webhooks.captured import Captured
-from webhooks.causes import Verdict
 from webhooks.delivery import Delivery
 from webhooks.edge import Edge
+from webhooks.judging.captured import Captured
+from webhooks.judging.causes import Verdict
+from webhooks.judging.verdict import explain
 from webhooks.samples import sample
-from webhooks.verdict import explain
 
 ALL = tuple(SECRETS)
 SIGNED = ("standard", "hubspot")

@@ -11,14 +11,14 @@ import pytest
 from starlette.datastructures import Headers
 
 from tests.unit.webhook_door import LIMIT, NOW, PUBLIC, SECRETS, WHSEC
-from webhooks.captured import Captured, dump_captured, read_captured
-from webhooks.causes import Verdict
 from webhooks.delivery import Delivery
 from webhooks.edge import Edge, read_networks
+from webhooks.judging.captured import Captured, dump_captured, read_captured
+from webhooks.judging.causes import Verdict
+from webhooks.judging.verdict import explain
 from webhooks.samples import sample
 from webhooks.signatures import sign_standard
 from webhooks.sources import hubspot
-from webhooks.verdict import explain
 
 EVERY = pytest.mark.parametrize("name", SECRETS)
 SIGNED = pytest.mark.parametrize("name", ["standard", "hubspot"])

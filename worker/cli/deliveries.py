@@ -11,11 +11,11 @@ import httpx
 import typer
 from starlette.datastructures import Headers
 
-from webhooks.captured import dump_captured, read_captured
 from webhooks.delivery import Delivery
+from webhooks.judging.captured import dump_captured, read_captured
+from webhooks.judging.verdict import explain
 from webhooks.samples import sample
 from webhooks.sources import SOURCES
-from webhooks.verdict import explain
 from worker.assemble.web import edge_of, public_url
 from worker.cli.output import Format, Output, show_json, stop
 from worker.cli.store import settings

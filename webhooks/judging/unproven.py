@@ -8,11 +8,11 @@ from typing import Final
 
 from starlette.datastructures import Headers
 
-from webhooks.causes import Verdict
 from webhooks.credentials import check_shared_secret
 from webhooks.delivery import Delivery, Malformed, Missing, NotProven, Source, WrongScheme
-from webhooks.guesses import guesses
-from webhooks.other_secrets import other_secrets
+from webhooks.judging.causes import Verdict
+from webhooks.judging.guesses import guesses
+from webhooks.judging.other_secrets import other_secrets
 from webhooks.public_keys import PUBLIC
 from webhooks.signatures import standard_content, standard_signature
 from webhooks.sources import hubspot

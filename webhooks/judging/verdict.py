@@ -9,15 +9,15 @@ from urllib.parse import quote
 from starlette.exceptions import HTTPException
 
 from webhooks.body import encodings, unpack
-from webhooks.captured import Captured
-from webhooks.causes import Verdict
 from webhooks.credentials import proven_by_address
 from webhooks.delivery import Delivery, Ignored, Source, TooOld
 from webhooks.edge import Edge
-from webhooks.other_secrets import other_secrets
-from webhooks.rehearsal import Rehearsal, rehearse
+from webhooks.judging.captured import Captured
+from webhooks.judging.causes import Verdict
+from webhooks.judging.other_secrets import other_secrets
+from webhooks.judging.rehearsal import Rehearsal, rehearse
+from webhooks.judging.unproven import Case, explain_refusal, explain_secrets, refusal
 from webhooks.sources import SOURCES, find_source
-from webhooks.unproven import Case, explain_refusal, explain_secrets, refusal
 
 NOT_FOUND: Final = 404
 BEFORE_THE_PROOF: Final = frozenset({405, 413, 415})

@@ -1,0 +1,1 @@
+"""Judging captured requests: would they be let in, and if not, why?"""
