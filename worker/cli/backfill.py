@@ -47,7 +47,7 @@ def backfill(
     Exit code 0 if all could be asked, 1 if not, 2 if sources or settings are not valid.
     """
     moment = _moment(since)
-    found = settings(default_level="ERROR")
+    found = settings(default_level="WARNING")
     check_worker(found)
     policy = policy_of(found)
     asked = asyncio.run(_ask_all(found, policy, _chosen(found, policy, sources or []), moment, plan=plan))
