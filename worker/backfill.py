@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
@@ -11,7 +12,7 @@ import structlog
 from worker.errors import Ignored, NeedsOperator, RetryLater, StoreUnavailable
 from worker.events import Event
 from worker.inbox import Inbox
-from worker.journal.backfills import Backfills
+from worker.journal.backfills import HOLD_MS, Backfills
 from worker.journal.reading import Reader
 from worker.journal.troubles import Troubles
 from worker.run import Workflow
@@ -181,15 +182,23 @@ class ScheduledBackfill:
         backfills: decides among the workers.
         every_hours: by system, how often it is asked; None: after outages only.
         troubles: is told of what a person must mend.
+        keep_every_s: how often a backfill that takes long is taken again.
     """
 
     def __init__(
-        self, backfill: Backfill, backfills: Backfills, every_hours: Mapping[str, float | None], troubles: Troubles
+        self,
+        backfill: Backfill,
+        backfills: Backfills,
+        every_hours: Mapping[str, float | None],
+        troubles: Troubles,
+        *,
+        keep_every_s: float = HOLD_MS / 3000,
     ) -> None:
         self._backfill = backfill
         self._backfills = backfills
         self._every_hours = every_hours
         self._troubles = troubles
+        self._keep_every_s = keep_every_s
 
     async def keep_for_ever(self) -> None:
         """Ask when it is time, until cancelled."""
@@ -215,7 +224,8 @@ class ScheduledBackfill:
         if due is None:
             return None
         try:
-            outcome = await self._backfill.make(system, due.since - OVERLAP, tell=_log.info)
+            async with self._held(system):
+                outcome = await self._backfill.make(system, due.since - OVERLAP, tell=_log.info)
         except NeedsOperator as error:
             await self._troubles.note(NOT_MADE, system, str(error))
             raise
@@ -229,3 +239,19 @@ class ScheduledBackfill:
             missed=[missed.id for missed in outcome.missed],
         )
         return outcome
+
+    @asynccontextmanager
+    async def _held(self, system: str) -> AsyncIterator[None]:
+        """Keep other workers off for as long as it takes."""
+        keeping = asyncio.create_task(self._keep(system))
+        try:
+            yield
+        finally:
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
+
+    async def _keep(self, system: str) -> None:
+        while True:
+            await asyncio.sleep(self._keep_every_s)
+            with suppress(StoreUnavailable):
+                await self._backfills.take(system, self._every_hours[system])

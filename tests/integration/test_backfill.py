@@ -1,5 +1,7 @@
 """What did not arrive is found by asking, and runs once."""
 
+import asyncio
+import json
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -47,8 +49,8 @@ class Office:
 
     def scheduled(self, every_hours: float | None = None, worker: str = "worker-1") -> ScheduledBackfill:
         every_hours_of = {"hubspot": every_hours}
-        troubles = Troubles(self.scripts)
-        return ScheduledBackfill(self.backfill, Backfills(self.scripts, worker), every_hours_of, troubles)
+        backfills, troubles = Backfills(self.scripts, worker), Troubles(self.scripts)
+        return ScheduledBackfill(self.backfill, backfills, every_hours_of, troubles, keep_every_s=0.01)
 
 
 @pytest.fixture
@@ -203,6 +205,25 @@ async def test_the_policy_says_how_often_a_system_is_asked(office: Office) -> No
     assert await office.scheduled(6).make_if_due("hubspot") is None
 
 
+async def test_a_long_backfill_stays_its_worker_s(office: Office) -> None:
+    async def long(system: str, moment: datetime) -> AsyncIterator[Event]:
+        redis = office.world.redis
+        await redis.pexpire("ph:hold:backfill:hubspot", 5_000)
+        async with asyncio.timeout(5):
+            while await redis.pttl("ph:hold:backfill:hubspot") <= 5_000:  # noqa: ASYNC110 - another task moves it
+                await asyncio.sleep(0.005)
+        async for event in found(system, moment):
+            yield event
+
+    found, office.systems.changed_since = office.systems.changed_since, long  # type: ignore[method-assign]  # the search of the CRM is slow
+    await office.scheduled().make_if_due("hubspot")
+    await office.backfills.beat(starting=True)
+    await office.world.later(seconds=1)
+    await office.backfills.beat(starting=True)
+
+    assert await office.scheduled().make_if_due("hubspot") is not None
+
+
 async def test_one_worker_asks_at_a_time_and_a_dead_one_is_followed(office: Office) -> None:
     await office.backfills.take("hubspot", 1)
     await office.world.later(hours=2)
@@ -220,8 +241,11 @@ async def test_a_backfill_that_could_not_be_made_stays_due(office: Office) -> No
     await office.world.later(hours=1)
     await office.backfills.beat(starting=True)
     office.crms.crms.faults.hubspot.refuse_token = True
-    with pytest.raises(NeedsOperator):
-        await office.scheduled().make_if_due("hubspot")
+    for _ in range(2):
+        with pytest.raises(NeedsOperator):
+            await office.scheduled().make_if_due("hubspot")
+    (alert,) = [json.loads(text) for text in await office.world.redis.lrange("ph:alerts", 0, -1)]  # type: ignore[misc]  # redis 5 types both clients as one
+    assert (alert["kind"], alert["source"]) == ("backfill not made", "hubspot")
     office.crms.crms.faults.hubspot.refuse_token = False
 
     outcome = await office.scheduled().make_if_due("hubspot")

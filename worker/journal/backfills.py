@@ -8,8 +8,8 @@ from worker.journal.scripts import Scripts
 
 GAP_MS: Final = 30_000
 """An endpoint that has not noted for so long that it is up was not."""
-HOLD_MS: Final = 600_000
-"""A worker that has not finished a backfill by then has probably died; a second one beside it would do no harm."""
+HOLD_MS: Final = 60_000
+"""A worker that has not taken its backfill again by then has died; a second one beside it would do no harm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,10 @@ class Backfills:
         await self._scripts.call("beat", int(starting), GAP_MS)
 
     async def take(self, system: str, every_hours: float | None) -> Due | None:
-        """Take a system's backfill if it is due: after an outage, or when so many hours have passed since the last."""
+        """Take a system's backfill if it is due: after an outage, or when so many hours have passed since the last.
+
+        It is the worker's for a minute; to take it again makes it a minute from then.
+        """
         answer = await self._scripts.call(
             "take_backfill", system, self._worker, HOLD_MS, int((every_hours or 0) * 3.6e6)
         )
