@@ -193,7 +193,7 @@ class Door:
     def _own(self, source: Source, item: Event | Ignored) -> Event | Ignored:
         """Leave or refuse an event of an account that is not the operator's."""
         allowed = self.edge.accounts.get(source.name)
-        if allowed is None or isinstance(item, Ignored) or not item.account:
+        if allowed is None or isinstance(item, Ignored) or not (item.account or source.refuses_other_accounts):
             return item
         length = source.account_length
         if plain_account(item.account, length) in {plain_account(one, length) for one in allowed}:

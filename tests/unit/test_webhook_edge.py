@@ -175,6 +175,14 @@ async def test_events_of_other_accounts_are_ignored_or_refused() -> None:
     assert (await Web(edge=theirs).send(made("salesforce"))).status_code == 401
 
 
+async def test_a_message_that_names_no_organisation_is_none_of_ours() -> None:
+    sent = made("salesforce")
+    body = sent.body.replace(b"<OrganizationId>00D7F00000107XsUAI</OrganizationId>", b"")
+    ours = Edge(PUBLIC, accounts={"salesforce": ["00D7F00000107Xs"]})
+
+    assert (await Web(edge=ours).send(replace(sent, body=body))).status_code == 401
+
+
 async def test_a_guid_is_the_same_account_however_it_is_written() -> None:
     sent = made("dynamics")
     (event,) = find_source("dynamics").events(sent)

@@ -167,10 +167,10 @@ class Dynamics:
         """Give the label of a choice, which comes with the record."""
         return str(record.values.get(f"{name}@{LABEL}") or "")
 
-    def told(self, event: Event, name: str) -> bool | None:
-        """Whether the column changed; above 256 KB no columns are told."""
+    def told(self, event: Event, name: str) -> bool:
+        """Whether the column came along; above 256 KB none do."""
         values = event.data.get("values") or {}
-        return name in values if values else None
+        return not values or name in values
 
     async def changes(self, record: Record, name: str) -> Sequence[Change]:
         """Give the time when an opportunity was closed; of other columns that of the latest audit."""

@@ -138,14 +138,14 @@ class CrmHydrator:
 
     async def _other(self, event: Event, record: Record, *, merged: bool) -> Event:
         rule = await first_match(self._policy.churned, record, self._crm)
-        if rule and not merged and self._crm.told(event, rule.field) is not False:
+        if rule and not merged and self._crm.told(event, rule.field):
             return await self._churned(event, record, rule)
         if event.data.get("found"):
             raise Ignored(f"this {record.object} means no churn, and nothing else was searched for")
         if record.object != self._crm.words.client:
             raise Ignored(f"no rule of the policy says that this {record.object} means a churn")
         kept = [name for name in self._wanted[record.object] if self._mapper.is_of_client(name)]
-        if not merged and all(self._crm.told(event, name) is False for name in kept):
+        if not merged and not any(self._crm.told(event, name) for name in kept):
             raise Ignored("nothing that HaloPSA keeps has changed")
         merged_ids = event.data.get("merged_ids") or ([event.data.get("id")] if merged else [])
         more = {"merged_ids": merged_ids} if merged_ids else {}
@@ -166,8 +166,8 @@ class CrmHydrator:
         if since and not last_day:
             # The same churn whenever it is read, however often the record changes afterwards.
             more["effective_at"] = since.isoformat()
-        elif not last_day and self._crm.told(event, rule.field) is None:
-            # Nobody knows whether it is news; where the event tells of the very field, its own day counts.
+        elif not last_day:
+            # Even an event that names the very field is no proof of news: senders repeat unchanged fields.
             more["undated"] = True
         return canonical(event, "client.churned", {"client": named, **more})
 

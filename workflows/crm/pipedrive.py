@@ -140,12 +140,10 @@ class Pipedrive:
         labels = {str(one.get("id")): str(one.get("label")) for one in found.get("options") or ()}
         return ";".join(labels.get(one, one) for one in value.split(";")) if labels else ""
 
-    def told(self, event: Event, name: str) -> bool | None:
+    def told(self, event: Event, name: str) -> bool:
         """Whether the field changed; of custom fields and addresses the event does not say so."""
         previous = event.data.get("previous") or {}
-        if name in previous:
-            return True
-        return None if not previous or "." in name or len(name) == CUSTOM_KEY_LENGTH else False
+        return not previous or name in previous or "." in name or len(name) == CUSTOM_KEY_LENGTH
 
     async def changes(self, record: Record, name: str) -> Sequence[Change]:
         """Give the time when a deal was lost, else look into the record's changelog."""

@@ -160,8 +160,8 @@ class Crm(Labelled, Protocol):
         """Read the deal's line items."""
         ...
 
-    def told(self, event: Event, name: str) -> bool | None:
-        """Whether the change of a field was told; None where the event leaves open what has changed."""
+    def told(self, event: Event, name: str) -> bool:
+        """Whether a field may be among those whose change was told."""
         ...
 
     async def changes(self, record: Record, name: str) -> Sequence[Change]:

@@ -166,10 +166,10 @@ class Salesforce:
         del record, name
         return ""
 
-    def told(self, event: Event, name: str) -> bool | None:
+    def told(self, event: Event, name: str) -> bool:
         """Messages hold fields, not changes: any may have changed."""
         del event, name
-        return None
+        return True
 
     async def changes(self, record: Record, name: str) -> Sequence[Change]:
         """Give the time when an opportunity came into its stage; other fields have a history where they are tracked."""

@@ -144,10 +144,10 @@ class Zoho:
         del record, name
         return ""
 
-    def told(self, event: Event, name: str) -> bool | None:
+    def told(self, event: Event, name: str) -> bool:
         """Whether the field changed; a channel may be set up so that it does not say."""
         names = set(_names(event.data.get("fields")))
-        return name.partition(".")[0] in names if names else None
+        return not names or name.partition(".")[0] in names
 
     async def changes(self, record: Record, name: str) -> Sequence[Change]:
         """Look into a deal's stage history; of other fields into the record's timeline."""
