@@ -60,21 +60,21 @@ class Attempts:
 
 async def change_each(
     attempts: Attempts, prefix: str, collection: Collection[Numbered], changes: Sequence[Change]
-) -> list[int]:
+) -> list[Ensured]:
     """Change records, each in a step of its own, whose id is `prefix` and the record's id.
 
     Returns:
-        The ids of those that are changed.
+        Those that are changed.
     """
     return [
-        record_id
+        changed
         for change in changes
         for record_id in change.ids
-        if await attempts.step(f"{prefix}{record_id}", change_record, collection, record_id, change)
+        if (changed := await attempts.step(f"{prefix}{record_id}", change_record, collection, record_id, change))
     ]
 
 
 async def change_record(collection: Collection[Numbered], record_id: int, change: Change) -> Skippable:
     """Give a record the values after a change."""
-    await collection.update(record_id, **change.after)
-    return Ensured(id=record_id)
+    row = await collection.update(record_id, **change.after)
+    return Ensured(id=record_id, shown=all(getattr(row, name, None) == after for name, after in change.after.items()))

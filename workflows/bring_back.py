@@ -10,9 +10,10 @@ from pydantic import BaseModel, Field
 
 from worker.errors import NeedsOperator
 from workflows.ensure import Ensured, Skippable
+from workflows.ensure.contract import with_rolling
 from workflows.halopsa import Halo, HaloForbidden, HaloNotFound
 from workflows.halopsa.collection import Collection
-from workflows.halopsa.models import Record
+from workflows.halopsa.models import Contract, Record
 from workflows.restore import MARK, Change, Value, kept_changes
 from workflows.update_each import update_each
 
@@ -62,6 +63,7 @@ async def find_left_behind(halo: Halo, client_id: int) -> LeftBehind:
     for what in COLLECTIONS:
         of_kind = {change.ids[0]: change for change in kept if change.what == what}
         rows = await _rows(halo, what, client_id, of_kind) if of_kind else {}
+        left.remarks.extend(unread for number, row in rows.items() for unread in _unread(of_kind[number], row))
         left.gone.extend(_alike(change for number, change in of_kind.items() if number not in rows))
         compared = [(change, _stays(change, rows[number])) for number, change in of_kind.items() if number in rows]
         left.stays.extend(_alike(stays for _, stays in compared if stays.fields))
@@ -117,14 +119,17 @@ async def was_brought_back(halo: Halo, client_id: int) -> bool:
 
 
 async def _rows(halo: Halo, what: str, client_id: int, wanted: Iterable[int]) -> dict[int, Record]:
-    """Read records of the client, and those that belong to another by now."""
+    """Read those of the records that are the client's, and those that belong to another by now."""
     collection = COLLECTIONS[what](halo)
-    rows: dict[int, Record] = {row.id: row for row in await collection.find(client_id=client_id)}
-    for record_id in set(wanted) - rows.keys():
+    listed: dict[int, Record] = {row.id: row for row in await collection.find(client_id=client_id)}
+    rows: dict[int, Record] = {}
+    for record_id in wanted:
         try:
-            rows[record_id] = await collection.get(record_id)
+            rows[record_id] = listed.get(record_id) or await collection.get(record_id)
         except (HaloForbidden, HaloNotFound):
             continue
+        if isinstance(row := rows[record_id], Contract):
+            rows[record_id] = await with_rolling(halo, row)
     return rows
 
 
@@ -137,6 +142,15 @@ def _stays(change: Change, row: Record) -> Change:
         if now[name] not in (before, after) and not _is_unknown(name, now[name])
     }
     return change.model_copy(update={"fields": stays})
+
+
+def _unread(change: Change, row: Record) -> list[str]:
+    """Say what HaloPSA does not show, so that nobody sees whether a person has changed it and whether it comes back."""
+    return [
+        f"{change.what} {row.id}: {name} could not be read; it is to be {before}: look yourself"
+        for name, (before, _) in change.fields.items()
+        if _is_unknown(name, getattr(row, name)) and not _is_unknown(name, before)
+    ]
 
 
 def _back(change: Change, row: Record) -> Change:

@@ -30,7 +30,7 @@ async def planned_changes(
     inactive = (await halo.clients.get(client_id)).inactive
     changes = [] if inactive else [Change(what="client", ids=[client_id], fields={"inactive": (False, True)})]
     if policy.contracts == "end":
-        changes += await contract_changes(halo, snapshot.contracts, last_day)
+        changes += contract_changes(snapshot.contracts, last_day)
     if policy.recurring_invoices == "end":
         changes += invoice_changes(snapshot.recurring_invoices, last_day)
     if policy.remove_portal_access:

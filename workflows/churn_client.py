@@ -18,7 +18,7 @@ from workflows.close_tickets import Closing, close_the_refused, close_tickets
 from workflows.closing_rules import closing_rules
 from workflows.end_billing import end_invoices, for_finance, open_own_ticket
 from workflows.end_contracts import end_contracts
-from workflows.ensure import ensure_note, listed, remark_all
+from workflows.ensure import Skippable, ensure_note, listed, remark_all
 from workflows.hand_over import hand_over_tickets, part_with_assets, remove_access
 from workflows.leaving_client import Departure, deactivate, last_day_of, leaves_at, today_in
 from workflows.msp import Msp
@@ -120,7 +120,7 @@ async def _wind_down(run: Run, msp: Msp, event: Event, leaving: Departure, snaps
     changes = await run.step("changes", planned_changes, halo, client.id, snapshot, leaving.last_day, policy)
     await keep_changes(run, halo, client.id, changes)
     if policy.order == "inactive-first":
-        await run.step("inactive", deactivate, halo, client.id)
+        await run.step("inactive", deactivate, halo, client.id, seen_active=bool(of("client", changes)))
     reason = f"Closed because the client left on {leaving.last_day}. {leaving.churn.reason}".rstrip()
     closing = Closing(client.id, reason, leaving.mark, leaving.rules)
     tickets = await close_tickets(run, halo, snapshot.tickets, closing)
@@ -131,9 +131,10 @@ async def _wind_down(run: Run, msp: Msp, event: Event, leaving: Departure, snaps
     told_rmm = await notify(attempts, msp.rmm, leaving, snapshot) if policy.rmm == "webhook" else False
     attempts.name_refusals()
     tickets = await close_the_refused(run, halo, tickets, closing)
-    outcome = Outcome(leaving, snapshot, changes, tickets, opened, told_rmm, attempts.skipped, policy.order)
-    await run.step("verify", verify_churn, halo, outcome, policy)
-    await _report(run, msp, event, outcome)
+    outcome = Outcome(leaving, snapshot, changes, tickets, ended, opened, told_rmm, attempts.skipped, policy.order)
+    verified = await run.step("verify", verify_churn, halo, outcome, policy)
+    await remark_all(run, "verify", verified)
+    await _report(run, msp, event, outcome, verified)
     if policy.order == "inactive-last":
         # An inactive client may not even take a note.
         await run.step("inactive", deactivate, halo, client.id)
@@ -143,7 +144,7 @@ async def _wind_down(run: Run, msp: Msp, event: Event, leaving: Departure, snaps
         last_service_day=leaving.last_day,
         closed_ticket_ids=tickets.ids,
         kept_ticket_ids=[ticket.id for ticket in snapshot.kept_tickets],
-        ended_contract_ids=ended,
+        ended_contract_ids=[contract.id for contract in ended],
         ended_invoice_ids=ended_invoices,
         recurring_invoice_ids=[
             one.id for one in snapshot.recurring_invoices if not one.disabled and one.id not in ended_invoices
@@ -193,7 +194,7 @@ async def _open_tickets(
     return opened
 
 
-async def _report(run: Run, msp: Msp, event: Event, outcome: Outcome) -> None:
+async def _report(run: Run, msp: Msp, event: Event, outcome: Outcome, verified: Skippable) -> None:
     leaving, snapshot = outcome.leaving, outcome.snapshot
     finance = for_finance(snapshot.contracts, snapshot.recurring_invoices, leaving.last_day)
     await file_report(
@@ -209,5 +210,6 @@ async def _report(run: Run, msp: Msp, event: Event, outcome: Outcome) -> None:
             *leaving.client.remarks,
             *([] if msp.policy.churn_client.final_billing else finance),
             *(f"look yourself, it could not be read: {what}" for what in snapshot.not_read),
+            *(verified.remarks if verified else []),
         ],
     )

@@ -8,6 +8,7 @@ from workflows.churn_changes import of
 from workflows.close_tickets import Closed
 from workflows.end_billing import billing_of
 from workflows.end_contracts import runs_past
+from workflows.ensure import Ensured
 from workflows.leaving_client import Departure
 from workflows.report import Done, Line
 from workflows.restore import Change, What
@@ -35,6 +36,7 @@ class Outcome:
         snapshot: what the client had.
         changes: what was to be changed.
         tickets: what became of its tickets.
+        ended: its contracts that end.
         opened: what for → the ticket under the MSP's own client.
         told_rmm: whether the RMM's webhook was told.
         skipped: steps that an operator left out.
@@ -45,6 +47,7 @@ class Outcome:
     snapshot: Snapshot
     changes: Sequence[Change]
     tickets: Closed
+    ended: Sequence[Ensured]
     opened: Mapping[str, int]
     told_rmm: bool
     skipped: Collection[str]

@@ -76,9 +76,16 @@ async def make_contract(  # noqa: PLR0917 - a step's arguments
     if made is None or not made.created:
         return made
     remarks = list(fields.remarks)
-    if previous and previous.running and previous.rolling:
-        remarks.append(f"contract {previous.id} rolls on beside its successor: end it")
+    if previous and previous.running:
+        remarks += _of_rolling(previous)
     return made.model_copy(update={"remarks": remarks})
+
+
+def _of_rolling(previous: Predecessor) -> list[str]:
+    """Say what a person has to see to where a contract goes on beside its successor, or where nobody knows."""
+    if previous.rolling is None:
+        return [f"whether contract {previous.id} rolls on beside its successor could not be read: end it if so"]
+    return [f"contract {previous.id} rolls on beside its successor: end it"] if previous.rolling else []
 
 
 async def _the_one(

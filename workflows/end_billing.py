@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from typing import Any, Final
 
 from workflows.attempts import Attempts, change_each
-from workflows.end_contracts import runs_past
+from workflows.end_contracts import may_roll, runs_past
 from workflows.ensure import Skippable
 from workflows.ensure.ticket import ensure_ticket
 from workflows.halopsa import Halo
@@ -35,7 +35,7 @@ async def end_invoices(attempts: Attempts, halo: Halo, changes: Sequence[Change]
     Returns:
         The ids of those that ended.
     """
-    return await change_each(attempts, "invoice:", halo.recurring_invoices, changes)
+    return [one.id for one in await change_each(attempts, "invoice:", halo.recurring_invoices, changes)]
 
 
 async def open_own_ticket(
@@ -86,15 +86,21 @@ def _of_contract(contract: Contract, last_day: date) -> str:
             f"Contract {contract.id} {contract.ref}".rstrip()
             + f": from {contract.start or '-'} to {contract.end or 'no end'}",
             *_term_left(contract, last_day),
-            *([f"prepaid and not used: {contract.prepaid:g}"] if contract.prepaid else []),
+            *_prepaid(contract),
         ]
     )
+
+
+def _prepaid(contract: Contract) -> list[str]:
+    if contract.prepaid is None:
+        return ["what is prepaid: look yourself"]
+    return [f"prepaid and not used: {contract.prepaid:g}"] if contract.prepaid else []
 
 
 def _term_left(contract: Contract, last_day: date) -> list[str]:
     """Say how much of a contract's term is not served; nothing of one that is over by then."""
     if not runs_past(contract, last_day):
-        return []
+        return ["whether it rolls: look yourself"] if may_roll(contract) else []
     first = max(last_day + timedelta(days=1), contract.start or last_day)
     months = _months(first, contract.end) if contract.end and contract.end.year < NO_REAL_YEAR else 0
     if not months:

@@ -4,30 +4,30 @@ from collections.abc import Sequence
 from datetime import date
 
 from workflows.attempts import Attempts, change_each
-from workflows.ensure.contract import with_rolling
+from workflows.ensure import Ensured
 from workflows.halopsa import Halo
 from workflows.halopsa.models import Contract
 from workflows.restore import Change, Value
 
 
-async def contract_changes(halo: Halo, contracts: Sequence[Contract], last_day: date) -> list[Change]:
+def contract_changes(contracts: Sequence[Contract], last_day: date) -> list[Change]:
     """Say what is to be changed so that contracts end on the last service day and do not roll on.
 
-    One that ends earlier keeps its end; one that starts later becomes inactive and ends on its first day.
+    One that ended earlier keeps its end, unless it may have rolled on since; one that starts later becomes inactive and
+    ends on its first day.
     """
-    changes = []
-    for contract in contracts:
-        fields = _changed(await with_rolling(halo, contract), last_day) if contract.active else {}
-        if fields:
-            changes.append(Change(what="contract", ids=[contract.id], fields=fields))
-    return changes
+    return [
+        Change(what="contract", ids=[one.id], fields=_changed(one, last_day))
+        for one in contracts
+        if runs_past(one, last_day) or may_roll(one)
+    ]
 
 
-async def end_contracts(attempts: Attempts, halo: Halo, changes: Sequence[Change]) -> list[int]:
+async def end_contracts(attempts: Attempts, halo: Halo, changes: Sequence[Change]) -> list[Ensured]:
     """End contracts.
 
     Returns:
-        The ids of those that end.
+        Those that end.
     """
     return await change_each(attempts, "contract:", halo.contracts, changes)
 
@@ -43,20 +43,17 @@ def begins_after(contract: Contract, last_day: date) -> bool:
 
 
 def may_roll(contract: Contract) -> bool:
-    """Whether a contract may roll on after its end: HaloPSA's listings do not always say."""
+    """Whether a contract may roll on after its end, which HaloPSA says only of a contract that is read by itself."""
     return contract.active and contract.rolling is None and not contract.expired
 
 
 def _changed(contract: Contract, last_day: date) -> dict[str, tuple[Value, Value]]:
     fields: dict[str, tuple[Value, Value]] = {}
-    if runs_past(contract, last_day) and contract.end != _limit(contract, last_day):
-        fields["end"] = (contract.end, _limit(contract, last_day))
-    if runs_past(contract, last_day) and begins_after(contract, last_day):
+    end = max(last_day, contract.start or last_day)
+    if contract.end != end:
+        fields["end"] = (contract.end, end)
+    if begins_after(contract, last_day):
         fields["active"] = (True, False)
-    if contract.rolling or may_roll(contract) or (fields and contract.rolling is None):
+    if contract.rolling is not False:
         fields["rolling"] = (contract.rolling, False)
     return fields
-
-
-def _limit(contract: Contract, last_day: date) -> date:
-    return max(last_day, contract.start or last_day)

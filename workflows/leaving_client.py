@@ -45,9 +45,15 @@ class Departure:
     superseded: Sequence[str] = ()
 
 
-async def deactivate(halo: Halo, client_id: int) -> Ensured:
-    """Set the client inactive."""
-    if not (await halo.clients.get(client_id)).inactive:
+async def deactivate(halo: Halo, client_id: int, *, seen_active: bool = False) -> Ensured:
+    """Set the client inactive, unless it is.
+
+    Args:
+        halo: HaloPSA.
+        client_id: the client.
+        seen_active: whether it was active a moment ago, so that nobody but this step may have changed it.
+    """
+    if (seen_active and not halo.in_doubt) or not (await halo.clients.get(client_id)).inactive:
         await halo.clients.update(client_id, inactive=True)
     return Ensured(id=client_id)
 

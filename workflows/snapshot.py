@@ -5,6 +5,8 @@ from typing import Final
 from pydantic import BaseModel, Field
 
 from workflows.closing_rules import ClosingRules
+from workflows.end_contracts import may_roll
+from workflows.ensure.contract import with_rolling
 from workflows.halopsa import Halo, HaloForbidden, HaloNotFound
 from workflows.halopsa.collection import Collection
 from workflows.halopsa.models import Contract, R, RecurringInvoice
@@ -26,7 +28,7 @@ class Snapshot(BaseModel):
         asset_ids: those in use.
         contact_ids: those in use; not the General User.
         portal_access: contact → HaloPSA's level of access to the portal, of those that have it.
-        not_read: what could not be read, in HaloPSA's words.
+        not_read: what could not be read.
     """
 
     tickets: list[OpenTicket]
@@ -59,13 +61,21 @@ async def take_snapshot(halo: Halo, client_id: int, rules: ClosingRules) -> Snap
         tickets=tickets[:BATCH],
         more_tickets=len(tickets[BATCH:]),
         kept_tickets=[ticket for ticket in found if ticket.type_id in rules.keep_type_ids],
-        contracts=[_shortened(one) for one in await halo.contracts.find(client_id=client_id)],
+        contracts=await _contracts(halo, client_id, not_read),
         recurring_invoices=await _if_allowed(halo.recurring_invoices, client_id, not_read),
         asset_ids=[asset.id for asset in await _if_allowed(halo.assets, client_id, not_read) if asset.in_use],
         contact_ids=[one.id for one in contacts if one.in_use],
         portal_access={one.id: one.portal_access for one in contacts if one.portal_access},
         not_read=not_read,
     )
+
+
+async def _contracts(halo: Halo, client_id: int, not_read: list[str]) -> list[Contract]:
+    """Read contracts, active ones each by itself: HaloPSA's lists say neither whether they roll nor what is prepaid."""
+    rows = await halo.contracts.find(client_id=client_id)
+    contracts = [_shortened(await with_rolling(halo, row) if row.active else row) for row in rows]
+    not_read += [f"whether contract {one.id} rolls on, and what is prepaid" for one in contracts if may_roll(one)]
+    return contracts
 
 
 def _shortened(contract: Contract) -> Contract:

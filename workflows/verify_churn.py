@@ -5,9 +5,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from worker.errors import NeedsOperator
 from workflows.churn_changes import of
 from workflows.churn_report import Outcome
-from workflows.end_contracts import runs_past
-from workflows.ensure import Ensured, Skippable
+from workflows.end_contracts import may_roll, runs_past
+from workflows.ensure import Ensured, Skippable, listed
+from workflows.ensure.contract import with_rolling
 from workflows.halopsa import Halo
+from workflows.halopsa.models import Contract
 from workflows.open_tickets import open_tickets
 from workflows.policy import ChurnClient
 
@@ -15,17 +17,21 @@ from workflows.policy import ChurnClient
 async def verify_churn(halo: Halo, outcome: Outcome, policy: ChurnClient) -> Skippable:
     """Read back that nothing of the client is left open, but for what was left out.
 
+    Returns:
+        The client; what could not be read back is among its remarks.
+
     Raises:
         NeedsOperator: names what is.
     """
     client_id = outcome.leaving.client.id
+    contracts = await _contracts(halo, outcome) if policy.contracts == "end" else []
     left = await _active(halo, client_id) if policy.order == "inactive-first" else []
     left += [f"ticket {one} is open" for one in await _open(halo, outcome)]
-    left += [f"contract {one} runs on" for one in await _running(halo, outcome, policy)]
+    left += [f"contract {one.id} runs on" for one in contracts if runs_past(one, outcome.leaving.last_day)]
     left += [f"asset {one} is as it was" for one in await _unchanged_assets(halo, outcome)]
     if left:
         raise _still(left)
-    return Ensured(id=client_id)
+    return Ensured(id=client_id, remarks=_unread([one.id for one in contracts if one.rolling is None]))
 
 
 async def verify_inactive(halo: Halo, client_id: int) -> Skippable:
@@ -57,12 +63,21 @@ async def _open(halo: Halo, outcome: Outcome) -> Iterable[int]:
     return [one.id for one in found if one.id not in left_out and one.type_id not in rules.keep_type_ids]
 
 
-async def _running(halo: Halo, outcome: Outcome, policy: ChurnClient) -> Iterable[int]:
-    if policy.contracts != "end":
-        return []
-    left_out = outcome.left_out("contract")
-    contracts = await halo.contracts.find(client_id=outcome.leaving.client.id)
-    return [one.id for one in contracts if runs_past(one, outcome.leaving.last_day) and one.id not in left_out]
+async def _contracts(halo: Halo, outcome: Outcome) -> list[Contract]:
+    """Read the active contracts that may go on, and those that were ended; by itself what no answer has shown."""
+    left_out, last_day = outcome.left_out("contract"), outcome.leaving.last_day
+    ended = {one.id: one.shown for one in outcome.ended}
+    return [
+        one.model_copy(update={"rolling": False}) if ended.get(one.id) else await with_rolling(halo, one)
+        for one in await halo.contracts.find(client_id=outcome.leaving.client.id)
+        if one.active and one.id not in left_out and (one.id in ended or runs_past(one, last_day) or may_roll(one))
+    ]
+
+
+def _unread(contract_ids: Sequence[int]) -> list[str]:
+    """Say of which contracts nobody knows whether they end."""
+    whether = f"whether these roll on could not be read back: contract {listed(contract_ids)}; look at them in HaloPSA"
+    return [whether] if contract_ids else []
 
 
 async def _unchanged_assets(halo: Halo, outcome: Outcome) -> Iterator[int]:

@@ -54,11 +54,11 @@ def _last_word(notes: Sequence[Note]) -> Note | None:
 
 
 async def _has_contract(halo: Halo, client_id: int, now: datetime) -> bool:
-    """Whether a contract goes on beyond tomorrow; one that a churn has ended may end a day later in its zone."""
+    """Whether a contract may go on beyond tomorrow; one that a churn has ended may end a day later in its zone."""
     tomorrow = (now + DAY).date()
     for contract in await halo.contracts.find(client_id=client_id):
         shown = await with_rolling(halo, contract) if may_roll(contract) else contract
-        if runs_past(shown, tomorrow):
+        if runs_past(shown, tomorrow) or may_roll(shown):
             return True
     return False
 

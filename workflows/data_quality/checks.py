@@ -91,11 +91,12 @@ def open_tickets_left(records: Records) -> Iterator[Finding]:
 
 
 def running_contracts_left(records: Records) -> Iterator[Finding]:
-    """Find inactive clients with contracts that go on."""
+    """Find inactive clients with contracts that go on, and likely with those that roll on for all that can be read."""
     running = [one for one in records.contracts if runs_past(one, records.today) or may_roll(one)]
     for client, left in _left_behind(records, running):
         yield Finding(
             kind="inactive-client-with-running-contracts",
+            certainty="certain" if any(runs_past(one, records.today) for one in left) else "likely",
             clients=(named(client),),
             records=tuple(Named(id=contract.id, name=contract.ref) for contract in left),
             what=f"The client is inactive and has {_counted(left, 'running contract')}.",

@@ -24,7 +24,7 @@ class Predecessor(BaseModel):
         end: its last day; None where it has none, or one that never comes.
         note: its note.
         running: whether it is in force.
-        rolling: whether it goes on after its last day.
+        rolling: whether it goes on after its last day; None: nobody knows.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -34,7 +34,7 @@ class Predecessor(BaseModel):
     end: date | None
     note: str
     running: bool
-    rolling: bool = False
+    rolling: bool | None = False
 
 
 async def ensure_contract(
@@ -108,7 +108,11 @@ async def going_on(halo: Halo, client_id: int, deal_id: str) -> list[Predecessor
 
 
 async def with_rolling(halo: Halo, contract: Contract) -> Contract:
-    """Read whether a contract rolls on, which HaloPSA's listings do not always say; to read one alone takes a right."""
+    """Read a contract by itself: HaloPSA's lists do not say whether it rolls on.
+
+    Returns:
+        The contract as it was given where the API agent may not read it, as reading one alone takes more rights.
+    """
     if contract.rolling is not None:
         return contract
     try:
@@ -140,6 +144,5 @@ def _runs(row: Contract) -> bool:
 
 def _predecessor(row: Contract) -> Predecessor:
     end = row.end if row.end and row.end.year < FAR_AHEAD else None
-    return Predecessor(
-        id=row.id, ref=row.ref, end=end, note=row.note, running=_runs(row), rolling=bool(row.rolling or end is None)
-    )
+    rolling = True if end is None else row.rolling
+    return Predecessor(id=row.id, ref=row.ref, end=end, note=row.note, running=_runs(row), rolling=rolling)

@@ -125,14 +125,18 @@ class Collection(Generic[R]):
             raise HaloInDoubt(f"HaloPSA answered POST {self._entity.path} without an id: the outcome is unknown")
         return record
 
-    async def update(self, record_id: int, **values: Any) -> None:
+    async def update(self, record_id: int, **values: Any) -> R | None:
         """Change the given fields of a record; None is left as it is.
+
+        Returns:
+            The record as HaloPSA's answer shows it; None where it shows none.
 
         Raises:
             HaloUnavailable: HaloPSA cannot do it now.
             HaloRefused: it refuses.
         """
-        await self._post(values, id=record_id)
+        shown = self._first(await self._post(values, id=record_id))
+        return shown if shown and shown.id == record_id else None
 
     async def create_many(self, records: Sequence[Mapping[str, Any]]) -> list[R]:
         """Create records in one request.

@@ -188,13 +188,14 @@ class Contact(Record):
 
 
 class Contract(Record):
-    """A contract (HaloPSA's screens: agreement); `rolling` is unknown (None) in listings.
+    """A contract (HaloPSA's screens: agreement); of listings `rolling`, `prepaid` and what it goes on from are missing.
 
     Attributes:
         ref: the deal's id.
         ref_extra: HaloPSA's own number.
+        rolling: whether it goes on after its last day; None: nobody knows.
         previous_id: the contract that this one goes on from.
-        prepaid: what is left of hours or money paid in advance.
+        prepaid: what is left of hours or money paid in advance; None: nobody knows.
         warning: what HaloPSA remarks on a write that it accepted.
     """
 
@@ -213,7 +214,7 @@ class Contract(Record):
     billing_period_id: Id = 0
     sla_id: Id = 0
     previous_id: Id = 0
-    prepaid: float = 0.0
+    prepaid: float | None = None
     note: str = ""
     warning: str = ""
 
