@@ -72,6 +72,7 @@ async def test_a_won_deal_is_asked_about_and_named(tenant: Tenant, client_id: in
     [
         ({"end_date": "2026-12-31T00:00:00"}, {"end_date": "2027-12-31T00:00:00"}),
         ({"end_date": "2026-12-31T00:00:00"}, {"end_date": "1899-12-30T00:00:00"}),
+        ({"end_date": "2026-12-31T00:00:00"}, {"rollingcontract": True}),
     ],
 )
 async def test_a_contract_that_was_extended_is_asked_about(

@@ -312,7 +312,7 @@ async def test_whether_a_contract_rolls_is_asked_where_the_list_does_not_say(
     planted_tenant: tuple[Tenant, Planted], tmp_path: Path
 ) -> None:
     tenant, planted = planted_tenant
-    silent = over(SilentList(tenant.wire, "/ClientContract", "contracts", "rollingcontract", "expired"))
+    silent = over(SilentList(tenant.wire, "/ClientContract", "contracts", "expired"))
 
     assert in_short(await examined(tenant, tmp_path, connection=silent)) == expected(planted)
 
@@ -322,10 +322,22 @@ async def test_without_the_right_to_ask_halopsas_word_that_it_expired_counts(
 ) -> None:
     tenant, planted = planted_tenant
     tenant.sandbox.faults.deny = frozenset({"GET /api/ClientContract/{id}"})
-    silent = over(SilentList(tenant.wire, "/ClientContract", "contracts", "rollingcontract"))
 
-    assert in_short(await examined(tenant, tmp_path, connection=silent)) == expected(planted)
+    assert in_short(await examined(tenant, tmp_path)) == expected(planted)
     assert any("/ClientContract/" in call for call in tenant.wire.calls)
+
+
+async def test_a_contract_of_which_nobody_may_read_whether_it_rolls_on_is_for_a_person_to_look_at(
+    tenant: Tenant, tmp_path: Path
+) -> None:
+    gone = add_client(tenant, "Acme", inactive=True)
+    last_day = {"start_date": "2024-01-01T00:00:00", "end_date": "2026-11-23T00:00:00", "rollingcontract": True}
+    contract = tenant.sandbox.plant("ClientContract", {"client_id": gone, **last_day})
+    for denied, certainty in ((frozenset({"GET /api/ClientContract/{id}"}), "likely"), (frozenset[str](), "certain")):
+        tenant.sandbox.faults.deny = denied
+        (found,) = of_kind("inactive-client-with-running-contracts", await examined(tenant, tmp_path))
+
+        assert ([record.id for record in found.records], found.certainty) == ([contract], certainty)
 
 
 async def test_an_answer_of_no_use_is_asked_for_again(planted_tenant: tuple[Tenant, Planted], tmp_path: Path) -> None:

@@ -189,5 +189,4 @@ _UNPLEASANT: dict[str, Any] = {
     "fail_after": 0.05,
     "limit_nth": {7, 31},
     "expire_nth": {11, 43},
-    "deny": {"GET /api/ClientContract/{id}"},
 }

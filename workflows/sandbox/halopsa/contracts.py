@@ -35,6 +35,19 @@ _CONTRACT_DEFAULTS: dict[str, Any] = {
     "note": "",
     "customfields": [],
 }
+_ONLY_IN_SINGLE_READS = frozenset(
+    {
+        "rollingcontract",
+        "termmonths",
+        "endtype",
+        "previouscontract",
+        "dontinvoice",
+        "contract_prepaytotal",
+        "contract_prepayused",
+        "contract_prepaybalance",
+        "billingplans",
+    }
+)
 _INVOICE_DEFAULTS: dict[str, Any] = {
     "contract_id": 0,
     "disabled": False,
@@ -80,6 +93,11 @@ def show_contract(store: Store, contract: Record) -> Record:
         "expired": expired,
         "contract_status": "Expired" if expired else "Active" if started else "Not Started",
     }
+
+
+def contract_row(contract: Record) -> Record:
+    """A shown contract as lists hold it: not whether it rolls on, nor its term, its predecessor and what is prepaid."""
+    return {name: value for name, value in contract.items() if name not in _ONLY_IN_SINGLE_READS}
 
 
 def create_invoice(store: Store, sent: Record) -> Record:

@@ -108,6 +108,7 @@ ENTITIES = (
         create=contracts.create_contract,
         update=contracts.update_contract,
         show=contracts.show_contract,
+        row=contracts.contract_row,
         filters={"client_id": "client_id", "site_id": "site_id"},
         searched=("ref",),
         computed=frozenset({"client_name", "site_name", "started", "expired", "contract_status"}),
