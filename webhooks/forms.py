@@ -7,6 +7,8 @@ from typing import Final
 
 from webhooks.delivery import Malformed
 
+LONGEST: Final = 4
+"""A text of more characters for each byte is looked at no further."""
 YEARS_S: Final = 20 * 365 * 86400
 """How far from now a number may lie that is still taken for a time."""
 
@@ -17,13 +19,15 @@ def check_base64(header: str, text: str, length: int) -> None:
     Raises:
         Malformed: it is not; names the header and says what it is instead, but does not repeat it.
     """
+    if len(text) > LONGEST * length:
+        raise Malformed(f"{header} must be the base64 of {length} bytes; this is far longer")
     try:
         found = len(base64.b64decode(text.encode("latin-1"), validate=True))
     except ValueError:
         found = -1
     if re.fullmatch(rf"[0-9a-fA-F]{{{2 * length}}}", text):
         raise Malformed(f"{header} is in hex; it must be in base64")
-    if re.fullmatch(r"[\w-]*[-_][\w-]*=*", text, re.ASCII):
+    if ("-" in text or "_" in text) and re.fullmatch(r"[\w-]+=*", text, re.ASCII):
         raise Malformed(f"{header} is in the base64 of addresses (- and _); it must be in the usual one (+ and /)")
     if found != length:
         tail = f"this is that of {found}: cut short or another kind" if found >= 0 else "this is no base64"

@@ -226,8 +226,11 @@ class ScheduledBackfill:
         try:
             async with self._held(system):
                 outcome = await self._backfill.make(system, due.since - OVERLAP, tell=_log.info)
-        except NeedsOperator as error:
-            await self._troubles.note(NOT_MADE, system, str(error))
+        except (RetryLater, NeedsOperator) as error:
+            # No other worker is to try sooner than this one.
+            await self._backfills.take(system, self._every_hours[system], hold_ms=int(AGAIN_AFTER_S * 1000))
+            if isinstance(error, NeedsOperator):
+                await self._troubles.note(NOT_MADE, system, str(error))
             raise
         await self._backfills.done(system, due.now)
         await self._troubles.mended(NOT_MADE, system)

@@ -21,16 +21,20 @@ WITHIN_S: Final = 4.0
 async def exposition(scripts: Scripts) -> tuple[bytes, str]:
     """Write all metrics in Prometheus' text format; returns them with their content type.
 
-    Where Valkey does not answer, ``parhelion_store_up`` is 0.
+    Where Valkey does not answer, ``parhelion_store_up`` is 0, and what it knows is left out: a number of failed events,
+    for example, is not none because nobody can be asked.
     """
-    gauges = _Gauges()
+    own, gauges = CollectorRegistry(), _Gauges()
+    store_up = Gauge("parhelion_store_up", "Whether Valkey answers.", registry=own)
+    told = generate_latest()
     try:
         async with asyncio.timeout(WITHIN_S):
             await gauges.fill(scripts)
-        gauges.store_up.set(1)
+        store_up.set(1)
+        told += generate_latest(gauges.registry)
     except (StoreUnavailable, TimeoutError):
-        gauges.store_up.set(0)
-    return generate_latest() + generate_latest(gauges.registry), CONTENT_TYPE_LATEST
+        store_up.set(0)
+    return told + generate_latest(own), CONTENT_TYPE_LATEST
 
 
 class _Gauges:
@@ -38,7 +42,6 @@ class _Gauges:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.store_up = self._gauge("store_up", "Whether Valkey answers.")
         self.runs = self._gauge("runs", "Runs in the journal by state.", "state")
         self.failed = self._gauge("events_failed", "Events that could not be completed: a person must act.")
         self.alerts = self._gauge("alerts_waiting", "Alerts that are still to be sent.")

@@ -1,5 +1,6 @@
 """A Valkey that has stopped without having died: its connections stay open, and nothing answers."""
 
+import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -15,6 +16,7 @@ from webhooks.edge import Edge
 from worker.assemble.inbox import inbox_of
 from worker.assemble.store import Store, open_store
 from worker.embedded import EmbeddedValkey
+from worker.exposition import exposition
 
 DEAL = b'{"type": "deal.won", "data": {"deal": {"id": "%d"}}}'
 KNOWN = {"authorization": f"Bearer {SECRETS['token']}", "content-type": "application/json"}
@@ -66,13 +68,17 @@ async def test_every_sender_gets_its_answer_in_time_however_long_it_lasts(place:
     pid = await place.freeze()
     try:
         # Longer than its sockets' timeout of three seconds, after which they are opened anew.
-        answers = [await place.send(number) for number in range(1, 21)]
+        async with asyncio.timeout(30):
+            answers = [await place.send(number) for number in range(1, 21)]
         probe = await place.http.get("/readyz")
+        metrics, _ = await exposition(place.store.scripts)
     finally:
         os.kill(pid, signal.SIGCONT)
 
     assert answers == [503] * 20
     assert probe.status_code == 503
+    assert b"parhelion_store_up 0.0" in metrics
+    assert b"parhelion_events_failed" not in metrics
     assert (await place.http.get("/readyz")).status_code == 200
     assert [await place.send(number) for number in range(1, 21)] == [202] * 20
     assert len(await place.store.reader.events()) == 21

@@ -18,7 +18,7 @@ Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Hasty(PunctualProtocol):
-    head_within_s = 0.05
+    head_within_s = 0.2
 
 
 async def echo(request: Request) -> PlainTextResponse:

@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -11,7 +12,10 @@ from tests.memory_run import STARTED
 from worker.errors import Ignored, NeedsOperator, RetryLater
 from worker.events import Event
 from worker.inbox import Inbox
+from worker.jobs import encode_doorbell
 from worker.journal.records import event_details
+from worker.journal.scripts import Scripts
+from worker.journal.upkeep import Aged, Upkeep
 from worker.journal.verbs import NoSuchEvent
 from workflows.registry import WORKFLOWS
 
@@ -64,6 +68,41 @@ async def test_what_fails_many_events_of_a_source_is_told_once(world: World) -> 
     assert len(await world.reader.events(failed=True)) == await world.reader.failed_events() == 6
 
 
+async def test_trouble_that_has_passed_is_not_shown_any_more(world: World) -> None:
+    trouble: list[Exception] = [RetryLater("HubSpot is away")]
+
+    async def hydrate(event: Event) -> Event:
+        if trouble:
+            raise trouble.pop()
+        return replace(event, type="toy.event")
+
+    inbox = Inbox(world.journal, world.reader, world.workflows, hydrate)
+    data = {"id": "1", "fact": "deal 1", "client": "acme"}
+    event = Event("hubspot:1", "hubspot", "hubspot.deal", NOON, {"type": "hubspot.deal", "data": data})
+    await inbox.accept([event])
+    await inbox.route(event.id)
+    assert len(await inbox.route(event.id)) == 1
+
+    stored = await world.reader.event(event.id)
+    assert stored is not None
+    assert event_details(event.id, stored)["reason"] is None
+
+
+@pytest.mark.parametrize("deleted_by_hand", [True, False])
+async def test_no_list_of_failed_events_outlives_them(world: World, deleted_by_hand: bool) -> None:
+    await routed(world, NeedsOperator("the deal has no company"))
+    upkeep = Upkeep(Scripts(world.redis, encode_doorbell()))
+    assert await world.reader.failed_events() == 1
+    if deleted_by_hand:
+        await world.redis.delete("ph:event:hubspot:1")
+        await upkeep.trim("events", 0, count=100)
+    else:
+        await upkeep.expire(Aged(2**53, ["event/hubspot:1"]))
+
+    assert await world.reader.failed_events() == 0
+    assert await world.reader.events() == []
+
+
 async def test_a_failed_event_is_completed_after_its_replay_which_says_who_and_why(world: World) -> None:
     trouble: list[Exception] = [NeedsOperator("the token has ended")]
 
@@ -76,7 +115,8 @@ async def test_a_failed_event_is_completed_after_its_replay_which_says_who_and_w
     event = Event("hubspot:1", "hubspot", "hubspot.deal", NOON, {"type": "hubspot.deal", "data": {"id": "1"}})
     await inbox.accept([event])
     await inbox.route(event.id)
-    await world.verbs.replay(event.id, world.by)
+    for _ in range(2):  # the client repeats a command whose answer was lost
+        await world.verbs.replay(event.id, world.by)
     await inbox.route(event.id)
 
     stored = await world.reader.event(event.id)

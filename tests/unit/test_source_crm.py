@@ -168,6 +168,8 @@ def test_the_rest_of_zoho_is_ignored(more: dict[str, Any]) -> None:
         ({"webhook_id": "x", "events": [{"ticket": {"id": 5}}]}, "halopsa.ticket 5"),
         ({"object_id": 17, "event": "Customer Updated"}, "halopsa.client 17"),
         ({"object_id": 3, "event": "agreement updated"}, "halopsa.contract 3"),
+        ({"object_id": 12, "event": "client_updated"}, "halopsa.client 12"),
+        ({"object_id": 12, "event": "Client-Updated"}, "halopsa.client 12"),
         ({"object_id": 8, "event": "ticket assigned to agent"}, "halopsa.ticket 8"),
         ({"customer": {"id": 17.0}}, "halopsa.client 17"),
         ([{"events": [{"object_id": 1}]}], "halopsa.ticket 1"),

@@ -102,6 +102,13 @@ def test_a_merge_tells_which_records_are_gone() -> None:
     assert (found.data["id"], found.data["merged_ids"]) == ("8", ["6", "7", "5"])
 
 
+@pytest.mark.parametrize("merged", [123, True, "123", {"a": 1}, [None]])
+def test_merged_ids_that_are_none_are_left_out(merged: Any) -> None:
+    merge = {"subscriptionType": "company.merge", "primaryObjectId": 5, "mergedObjectIds": merged, "newObjectId": 8}
+
+    assert event(**merge, objectId=None).data["merged_ids"] == ["5"]
+
+
 def test_a_lone_event_is_read_like_a_batch() -> None:
     assert read(TOLD) == read([TOLD])
 

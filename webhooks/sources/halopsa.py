@@ -3,6 +3,7 @@
 Fields: Halo guide 838 ("Webhooks"). What a body says is no proof: the record is read again before anything is done.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -18,9 +19,10 @@ RECORDS: Final = ("ticket", "client", "contract", "user", "site", "asset", "invo
 SCREEN_WORDS: Final = {"customer": "client", "agreement": "contract"}
 """What HaloPSA's screens call them, and so its events may."""
 OTHERS: Final = frozenset(
-    {"agent", "appointment", "article", "item", "order", "quotation", "quote", "supplier", "_test"}
+    {"agent", "appointment", "article", "item", "order", "quotation", "quote", "supplier", "test"}
 )
 """Words of events about what is none of these; a number of theirs must not be taken for a ticket's."""
+WORD: Final = re.compile(r"[a-z0-9]+")
 TOLD: Final = ("status_id", "tickettype_id", "client_id", "inactive", "hasbeenclosed")
 
 
@@ -77,7 +79,7 @@ def _kind(words: str, message: Mapping[str, Any]) -> str:
     """Tell what a message is about; a ticket where nothing says otherwise, nothing where it is of no interest."""
     told = [SCREEN_WORDS.get(name, name) for name, inner in message.items() if isinstance(inner, dict)]
     named = [kind for kind in RECORDS if kind in told or f"{kind}_id" in message]
-    said = [SCREEN_WORDS.get(word, word) for word in words.lower().split()]
+    said = [SCREEN_WORDS.get(word, word) for word in WORD.findall(words.lower())]
     spoken = [kind for kind in RECORDS if kind in said]
     return next(iter(spoken + named), "" if OTHERS.intersection(said) else "ticket")
 

@@ -129,7 +129,6 @@ def _subscription_event(delivery: Delivery, told: Mapping[str, Any]) -> Event | 
         return Ignored(f"{kind or 'an event without a type'}: {reason}")
     if not identity:
         return Ignored(f"{kind}: it names no record")
-    merged = [*map(as_text, told.get("mergedObjectIds") or ()), as_text(told.get("primaryObjectId"))]
     count = (as_text(told.get(part)) for part in ("eventId", "occurredAt"))
     return change_event(
         "hubspot",
@@ -143,9 +142,15 @@ def _subscription_event(delivery: Delivery, told: Mapping[str, Any]) -> Event | 
             account=portal,
             occurred_at=from_milliseconds(told.get("occurredAt")),
             values=scalars({name: told.get("propertyValue")}) if name else {},
-            details={"merged_ids": [one for one in merged if one not in {"", identity}]} if change == "merged" else {},
+            details={"merged_ids": _merged(told, identity)} if change == "merged" else {},
         ),
     )
+
+
+def _merged(told: Mapping[str, Any], identity: str) -> list[str]:
+    ids = told.get("mergedObjectIds")
+    found = [*map(as_text, ids if isinstance(ids, list) else ()), as_text(told.get("primaryObjectId"))]
+    return [one for one in found if one not in {"", identity}]
 
 
 def _no_interest(record: str, change: str, name: str) -> str:

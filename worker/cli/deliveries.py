@@ -1,6 +1,7 @@
 """`parhelion events send` and `events verify`: try the way in, and find out why a delivery was refused."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ from webhooks.judging.verdict import explain
 from webhooks.samples import sample
 from webhooks.sources import SOURCES
 from worker.assemble.web import edge_of, public_url
-from worker.cli.output import Format, Output, show_json, stop
+from worker.cli.output import Format, Output, plain, show_json, stop
 from worker.cli.store import settings
 from worker.settings import PREFIX, WEBHOOK_SECRET, Settings
 
@@ -37,23 +38,20 @@ def send(
     """Send a signed, realistic sample of a source; exit code 1 if it is not taken in."""
     found = settings(default_level="WARNING")
     address = url or f"{public_url(found)}/webhooks/{source}"
-    try:
-        delivery = sample(source, _secrets(found, source)[0], address, datetime.now(UTC))
-    except ValueError as error:
-        stop(str(error), 2)
+    delivery = _sample(source, _secrets(found, source), address)
     if save is not None:
         save.write_text(dump_captured(_as_on_the_wire(delivery)) + "\n")
         typer.echo(f"{save}: written; `parhelion events verify {save}` judges it")
         return
     try:
         response = _post(delivery)
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         # Not the whole address: a secret may stand in it.
         stop(f"{address} does not answer: {error}", 1)
     if output is Format.JSON:
         show_json({"url": address, "status": response.status_code, "answer": response.text})
     else:
-        typer.echo(f"{response.status_code} {response.text}")
+        typer.echo(f"{response.status_code} {plain(response.text)}")
     raise typer.Exit(0 if response.is_success else 1)
 
 
@@ -82,8 +80,19 @@ def verify(
     if output is Format.JSON:
         show_json({"cause": verdict.cause, "text": verdict.text, "status": verdict.status})
     else:
-        typer.echo(f"{verdict.cause}: {verdict.text}")
+        typer.echo(f"{verdict.cause}: {plain(verdict.text)}")
     raise typer.Exit(0 if verdict.cause == "good" else 1)
+
+
+def _sample(source: str, secrets: Sequence[str], address: str) -> Delivery:  # noqa: RET503 - stop does not return
+    """Make a sample with the first secret that can prove one: a sender's public key signs nothing."""
+    problem = ""
+    for secret in secrets:
+        try:
+            return sample(source, secret, address, datetime.now(UTC))
+        except ValueError as error:
+            problem = problem or str(error)
+    stop(problem, 2)
 
 
 def _secrets(found: Settings, source: str) -> list[str]:

@@ -51,8 +51,8 @@ def replay(
     output: Output = Format.TABLE,
 ) -> None:
     """Send events on once more: ones that failed, or that were ignored before the policy knew them."""
-    if bool(event_ids) == failed:
-        stop("name events, or choose all that failed with --failed", 2)
+    if bool(event_ids) == failed or (source and not failed):
+        stop("name events, or choose those that failed with --failed, perhaps of one --source", 2)
     chosen = event_ids or _failed(source)
     if failed and not yes:
         ask(f"Send {len(chosen)} events on once more?")

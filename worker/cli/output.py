@@ -66,17 +66,20 @@ def show_fields(fields: Mapping[str, Any]) -> None:
 
 def stop(text: str, code: int) -> NoReturn:
     """End the command with one line on standard error."""
-    typer.echo(f"parhelion: {text}", err=True)
+    typer.echo(f"parhelion: {plain(text)}", err=True)
     raise typer.Exit(code)
+
+
+def plain(text: str) -> str:
+    """Take out what would steer the terminal: senders may have written it."""
+    return CONTROL.sub("�", text)
 
 
 def _cell(column: str, value: Any) -> Text:
     text = "" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     if column == "at" or column.endswith("_at"):
         text = _local_time(text)
-    # What senders wrote must not steer the terminal.
-    text = CONTROL.sub("�", text)
-    return Text(text, style=STATE_STYLES.get(text, "") if column == "state" else "")
+    return Text(plain(text), style=STATE_STYLES.get(text, "") if column == "state" else "")
 
 
 def _local_time(text: str) -> str:

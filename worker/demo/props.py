@@ -18,6 +18,7 @@ from webhooks.sending import json_body
 from webhooks.signatures import sign_standard
 from webhooks.sources.hubspot import TIMESTAMP, V3, sign_v3
 from worker.assemble.crms import NEEDED
+from worker.assemble.web import public_url
 from worker.settings import Settings
 
 PORTAL: Final = 62515
@@ -72,7 +73,7 @@ def equip(found: Settings, look_alike: str, props: Props, listening: tuple[str, 
         update=no_crm
         | {
             "web_bind": listening,
-            "public_url": "http://{}:{}".format(*listening),
+            "public_url": public_url(found.model_copy(update={"web_bind": listening, "public_url": None})),
             "channel_zoho": None,
             "alert_url": None,
             "alert_secret": None,

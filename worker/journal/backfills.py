@@ -44,13 +44,13 @@ class Backfills:
         """Note that the web endpoint is up; it was not before if it is `starting`, or was silent for too long."""
         await self._scripts.call("beat", int(starting), GAP_MS)
 
-    async def take(self, system: str, every_hours: float | None) -> Due | None:
+    async def take(self, system: str, every_hours: float | None, *, hold_ms: int = HOLD_MS) -> Due | None:
         """Take a system's backfill if it is due: after an outage, or when so many hours have passed since the last.
 
-        It is the worker's for a minute; to take it again makes it a minute from then.
+        It is the worker's for a while; to take it again makes it a while from then.
         """
         answer = await self._scripts.call(
-            "take_backfill", system, self._worker, HOLD_MS, int((every_hours or 0) * 3.6e6)
+            "take_backfill", system, self._worker, hold_ms, int((every_hours or 0) * 3.6e6)
         )
         return Due(*(datetime.fromtimestamp(int(at) / 1000, UTC) for at in answer)) if answer else None
 

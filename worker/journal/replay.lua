@@ -16,9 +16,12 @@ redis.call('HDEL', event, 'runs', 'reason', 'error', 'repeats', 'attempts')
 redis.call('ZREM', 'ph:ended', 'event/' .. id)
 redis.call('ZREM', 'ph:events:failed', id)
 local history = cjson.decode(redis.call('HGET', event, 'history') or '[]')
-if #history >= HISTORY_KEPT then table.remove(history, 1) end
-history[#history + 1] = { at = now, actor = actor, action = 'replayed', reason = reason }
-redis.call('HSET', event, 'history', cjson.encode(history))
+local last = history[#history]
+if not (state == 'received' and last and last.actor == actor and last.reason == reason) then -- else it is a repeat
+  if #history >= HISTORY_KEPT then table.remove(history, 1) end
+  history[#history + 1] = { at = now, actor = actor, action = 'replayed', reason = reason }
+  redis.call('HSET', event, 'history', cjson.encode(history))
+end
 attend('event/' .. id, now + 5000)
 ring('event/' .. id, now)
 return 'ok'

@@ -221,7 +221,7 @@ class CrmHydrator:
             try:
                 self._account = await self._crm.account()
             except CrmRefused:
-                self._account = ""
+                return ""
         return self._account
 
     async def _owner(self, deal: Record) -> Record:

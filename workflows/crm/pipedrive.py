@@ -208,7 +208,7 @@ class Pipedrive:
             for row in page.get("data") or ():
                 yield row
             following = text(at(page, "additional_data.next_cursor"))
-            if following is None:
+            if following in {None, cursor.get("cursor")}:
                 return
             cursor = {"cursor": following}
 

@@ -25,6 +25,8 @@ MODULES: Final = {"deal": "Deals", "account": "Accounts", "contact": "Contacts"}
 WON: Final = "closed won"
 """Zoho's forecast type of stages in which a deal is won, and the usual stage of this type."""
 PAGE: Final = 200
+TIMELINE_PAGES: Final = 50
+"""A timeline that is longer, or never ends, is read no further: the latest changes come first."""
 REMEMBER_S: Final = 600.0
 """How long the stages are remembered."""
 FIELDS: Final[Fields] = {
@@ -204,7 +206,7 @@ class Zoho:
         """Read what happened to a record, the latest first; nothing where the token may not."""
         path, params = f"{self._data}/{MODULES[record.object]}/{record.id}/__timeline", dict[str, str]()
         entries: list[Mapping[str, Any]] = []
-        while True:
+        for _ in range(TIMELINE_PAGES):
             try:
                 answer = await self._api.send("GET", path, params=params)
             except CrmRefused:
@@ -212,8 +214,9 @@ class Zoho:
             entries += at(answer, "__timeline") or ()
             following = text(at(answer, "info.next_page_token"))
             if following is None or not at(answer, "info.more_records"):
-                return sorted(entries, key=lambda entry: str(entry.get("audited_time")), reverse=True)
+                break
             params = {"page_token": following}
+        return sorted(entries, key=lambda entry: str(entry.get("audited_time")), reverse=True)
 
     async def _rows(self, path: str, params: Mapping[str, str]) -> list[Mapping[str, Any]]:
         try:

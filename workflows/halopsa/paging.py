@@ -168,9 +168,9 @@ async def _pages(fetch: Fetch, list_key: str, page_size: int, order: Mapping[str
         counts = {total} if isinstance(total, int) else set()
         first = first or len(rows)
         cut = len(rows) >= first and len(rows) % ROUND == 0
-        fresh, before = rows.keys() - known, known
-        known = known | rows.keys()
-        yield Page(rows, counts, repeated=page_no > 1 and cut and rows.keys() == before)
+        fresh, before = rows.keys() - known, len(known)
+        known |= rows.keys()
+        yield Page(rows, counts, repeated=page_no > 1 and cut and not fresh and len(rows) == before)
         if not fresh or (counts and len(known) >= max(counts) and not cut):
             return
 
