@@ -123,6 +123,16 @@ async def test_a_mishap_with_every_write_changes_nothing(plan: str, deal: dict[s
     assert tenant.picture() == clean.picture()
 
 
+async def test_a_client_that_became_inactive_without_an_answer_is_not_written_to_again(
+    deal: dict[str, Any], dialect: DialectName
+) -> None:
+    tenant, wish = await churn(deal, dialect)
+    tenant.wire.lose_every_write = True
+    await tenant.finish(wish)
+
+    assert tenant.wire.calls.count("POST /api/Client") == 1
+
+
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("plan", PLANS)
 async def test_a_day_on_which_everything_is_unpleasant_changes_nothing(

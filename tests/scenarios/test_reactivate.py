@@ -237,9 +237,10 @@ async def test_what_halopsa_refuses_is_named_and_the_rest_brought_back(tenant: T
     assert tenant.rows("ClientContract", id=acme.rolling)[0]["rollingcontract"] is True
 
 
-async def test_what_halopsa_drops_in_silence_is_named(tenant: Tenant, acme: Acme) -> None:
+@pytest.mark.parametrize("dropped", ["end_date", "rollingcontract"])
+async def test_what_halopsa_drops_in_silence_is_named(tenant: Tenant, acme: Acme, dropped: str) -> None:
     await leave(tenant)
-    tenant.sandbox.faults = Faults(drop_fields={"ClientContract.end_date"})
+    tenant.sandbox.faults = Faults(drop_fields=frozenset({f"ClientContract.{dropped}"}))
 
     with pytest.raises(NeedsOperator, match=f"still shows as after the client's end: contract {acme.rolling}"):
         await tenant.finish(back())

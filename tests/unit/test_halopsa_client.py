@@ -34,9 +34,8 @@ async def list_agents(halo: Halo) -> list[Agent]:
     return await halo.agents.find()
 
 
-async def end_contract(halo: Halo) -> int:
-    await halo.contracts.update(5, end=date(2026, 12, 31), rolling=False, note=None)
-    return 5
+async def end_contract(halo: Halo) -> Contract | None:
+    return await halo.contracts.update(5, end=date(2026, 12, 31), rolling=False, note=None)
 
 
 class Bench:
@@ -147,6 +146,14 @@ async def test_bodies_are_arrays_under_halopsas_names() -> None:
     ]
 
 
+@pytest.mark.parametrize("answer", [{}, {"id": 6}, [], {"contracts": []}])
+async def test_an_update_shows_its_own_record_or_none(answer: Any) -> None:
+    shown = await says({"id": "5.0", "rollingcontract": False}).step(end_contract)
+
+    assert shown == Contract(id=5, rolling=False)
+    assert await says(answer).step(end_contract) is None
+
+
 async def test_rows_that_an_ignored_filter_let_through_are_dropped() -> None:
     rows = [{"id": 1, "client_id": 29.0}, {"id": 2, "client_id": 30}, {"id": 3}]
     bench = says({"record_count": 3, "tickets": rows})
@@ -170,7 +177,7 @@ async def test_an_answer_without_a_list_is_not_an_empty_list(answer: Any) -> Non
 
 
 async def test_an_empty_answer_to_a_change_is_a_success() -> None:
-    assert await Bench(lambda _: httpx.Response(200)).step(end_contract) == 5
+    assert await Bench(lambda _: httpx.Response(200)).step(end_contract) is None
 
 
 @pytest.mark.parametrize("answer", [[], {}, {"id": 8}, {"clients": [{"id": 8}, {"id": 7}]}])
