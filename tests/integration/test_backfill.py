@@ -128,6 +128,17 @@ async def test_a_system_that_takes_no_more_for_the_moment_is_waited_for(office: 
     assert office.slept == [7, 7, 7]
 
 
+async def test_many_records_leave_room_for_deliveries(office: Office) -> None:
+    for number in range(70):
+        office.crms.crms.plant(
+            "hubspot.deals",
+            {"id": f"9{number}", "properties": {"dealstage": "contractsent", "hs_lastmodifieddate": f"{NOON:%FT%TZ}"}},
+        )
+
+    assert (await office.find())["counts"] == (71, 0, 70)
+    assert office.slept == [0.2] * 21
+
+
 async def test_a_system_that_takes_no_more_today_is_not_waited_for(office: Office) -> None:
     office.crms.crms.faults = SwitchedFaults(hubspot=CrmFaults(limit_nth=frozenset(range(3, 99)), retry_after=3600))
 

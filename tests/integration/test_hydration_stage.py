@@ -16,7 +16,7 @@ from worker.jobs import encode_doorbell
 from worker.journal.records import event_details
 from worker.journal.scripts import Scripts
 from worker.journal.upkeep import Aged, Upkeep
-from worker.journal.verbs import NoSuchEvent
+from worker.journal.verbs import NoSuchEvent, NotPossible
 from workflows.registry import WORKFLOWS
 
 
@@ -66,6 +66,24 @@ async def test_what_fails_many_events_of_a_source_is_told_once(world: World) -> 
     alerts = [json.loads(text) for text in await world.redis.lrange("ph:alerts", 0, -1)]  # type: ignore[misc]  # redis 5 types both clients as one
     assert [alert["source"] for alert in alerts] == ["hubspot", "zoho"]
     assert len(await world.reader.events(failed=True)) == await world.reader.failed_events() == 6
+
+
+async def test_what_fails_after_a_replay_is_told_anew(world: World) -> None:
+    await routed(world, NeedsOperator("the token has ended"))
+    await world.verbs.replay("hubspot:1", world.by)
+    await routed(world, NeedsOperator("the deal has no company"))
+
+    alerts = [json.loads(text) for text in await world.redis.lrange("ph:alerts", 0, -1)]  # type: ignore[misc]  # redis 5 types both clients as one
+    assert [alert["text"] for alert in alerts] == ["the token has ended", "the deal has no company"]
+
+
+async def test_an_event_whose_run_has_succeeded_is_not_replayed(world: World) -> None:
+    run = await world.receive("a")
+    await world.engine.advance(run)
+    ((event, _),) = await world.reader.events()
+
+    with pytest.raises(NotPossible, match="is succeeded"):
+        await world.verbs.replay(event, world.by)
 
 
 async def test_trouble_that_has_passed_is_not_shown_any_more(world: World) -> None:

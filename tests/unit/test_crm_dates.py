@@ -245,6 +245,18 @@ async def test_an_event_that_tells_of_another_field_is_no_churn(world: CrmWorld,
     assert event.type == "client.updated"
 
 
+@pytest.mark.parametrize("system", ["dynamics", "zoho"])
+async def test_a_record_that_shows_the_client_as_one_again_is_told_by_the_rule_s_own_field(
+    world: CrmWorld, system: str
+) -> None:
+    if system == "dynamics":
+        world.crms.plant("dynamics.accounts", {"accountid": CLIENT_IDS["dynamics"], "name": "Acme Corporation"})
+
+    event = await world.hydrate(edited(system, 3, **CHURNING[system].told), rule(system))
+
+    assert (event.type, event.payload["data"].get("stays")) == ("client.updated", True)
+
+
 @pytest.mark.parametrize("system", CHURNING)
 async def test_a_backfill_looks_for_the_records_of_churn_rules(world: CrmWorld, system: str) -> None:
     churn(world, system)

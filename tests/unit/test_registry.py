@@ -68,6 +68,11 @@ def test_a_won_deal_is_one_fact_of_its_origin() -> None:
         ({"client": {"id": "C-77"}, "last_service_day": "soon"}, "client::C-77:leaves:2026-11-23"),
         ({"client": {"id": "C-77"}}, "client::C-77:leaves:2026-11-23"),
         ({"client": {"id": "C-77"}, "undated": True}, "client:C-77:left"),
+        ({"client": {"id": "C-77"}, "last_end_note": 12}, "client::C-77:leaves:after 12"),
+        (
+            {"client": {"id": "C-77"}, "last_end_note": 12, "last_service_day": "2026-12-31"},
+            "client::C-77:leaves:2026-12-31",
+        ),
     ],
 )
 def test_a_client_leaves_once_on_a_day(data: dict[str, Any], fact: str) -> None:

@@ -50,6 +50,15 @@ async def test_an_address_that_zoho_does_not_take_needs_a_person() -> None:
         await channel(CrmWorld().transport, "http://127.0.0.1:8080/webhooks/zoho").renew(datetime.now(UTC))
 
 
+async def test_a_refusal_is_told_in_zoho_s_own_words() -> None:
+    told = {"watch": [{"code": "NOT_ALLOWED", "message": "the scope is missing", "status": "error"}]}
+    answers = iter([httpx.Response(200, json={"access_token": "t"}), httpx.Response(400, json=told)])
+    with pytest.raises(NeedsOperator, match="the scope is missing") as refused:
+        await channel(httpx.MockTransport(lambda _: next(answers))).renew(datetime.now(UTC))
+
+    assert "event" not in str(refused.value)
+
+
 async def test_an_answer_that_names_no_end_is_not_taken_for_an_open_channel() -> None:
     answers = iter([{"access_token": "t"}, {"watch": []}])
     with pytest.raises(NeedsOperator, match="without saying"):

@@ -150,7 +150,7 @@ def _subscription_event(delivery: Delivery, told: Mapping[str, Any]) -> Event | 
 def _merged(told: Mapping[str, Any], identity: str) -> list[str]:
     ids = told.get("mergedObjectIds")
     found = [*map(as_text, ids if isinstance(ids, list) else ()), as_text(told.get("primaryObjectId"))]
-    return [one for one in found if one not in {"", identity}]
+    return [one for one in dict.fromkeys(found) if one not in {"", identity}]
 
 
 def _no_interest(record: str, change: str, name: str) -> str:

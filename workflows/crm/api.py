@@ -234,5 +234,5 @@ def _texts(value: Any) -> Iterator[str]:
             for one in value:
                 yield from _texts(one)
         case dict():
-            told = next((value[name] for name in TEXT_NAMES if value.get(name)), None)
-            yield from _texts(told)
+            lists = [one for one in value.values() if isinstance(one, list)]
+            yield from _texts(next((value[name] for name in TEXT_NAMES if value.get(name)), lists))

@@ -144,12 +144,12 @@ class CrmHydrator:
             raise Ignored(f"this {record.object} means no churn, and nothing else was searched for")
         if record.object != self._crm.words.client:
             raise Ignored(f"no rule of the policy says that this {record.object} means a churn")
+        ruled = [one.field for one in self._policy.churned if one.object.casefold() == record.object]
         kept = [name for name in self._wanted[record.object] if self._mapper.is_of_client(name)]
-        if not merged and not any(self._crm.told(event, name) for name in kept):
+        if not merged and not any(self._crm.told(event, name) for name in (*kept, *ruled)):
             raise Ignored("nothing that HaloPSA keeps has changed")
         merged_ids = event.data.get("merged_ids") or ([event.data.get("id")] if merged else [])
         more = {"merged_ids": merged_ids} if merged_ids else {}
-        ruled = any(one.object.casefold() == record.object for one in self._policy.churned)
         stays = {"stays": True} if ruled and rule is None else {}
         return canonical(event, "client.updated", {"client": self._mapper.client(record) | more, **stays})
 

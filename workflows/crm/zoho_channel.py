@@ -9,12 +9,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from worker.errors import NeedsOperator
-from workflows.crm.api import Api
+from workflows.crm.api import Api, CrmRefused
 from workflows.crm.mapping import moment_of
 
 LIFE: Final = timedelta(days=6, hours=20)
 """Shorter than a week, so that a clock that is off does not make it longer."""
 LEAST: Final = timedelta(days=2)
+MEND: Final = "check PUBLIC_URL, the channel's number, and the refresh token's scope ZohoCRM.notifications.ALL."
 EVENTS: Final = ("Deals.all", "Accounts.edit", "Accounts.delete")
 
 
@@ -54,7 +55,11 @@ class ZohoChannel:
             NeedsOperator: Zoho refuses, or ends the channel sooner than it was asked to.
         """
         until = (now + LIFE).astimezone(UTC).isoformat(timespec="seconds")
-        answer = await self._api.send("POST", self._path, json={"watch": [{**self._wanted, "channel_expiry": until}]})
+        channel = {**self._wanted, "channel_expiry": until}
+        try:
+            answer = await self._api.send("POST", self._path, json={"watch": [channel]})
+        except CrmRefused as refused:
+            raise NeedsOperator(f"Zoho does not open the notification channel: {refused.what}.", mend=MEND) from refused
         ends = [moment_of(event.get("channel_expiry")) for event in _events(answer)]
         end = min((one for one in ends if one), default=None)
         if end is None or end < now + LEAST:
@@ -78,8 +83,6 @@ def _events(answer: Mapping[str, Any] | None) -> Iterator[Mapping[str, Any]]:
     """
     for one in (answer or {}).get("watch") or ():
         if one.get("status") == "error":
-            raise NeedsOperator(
-                f"Zoho does not open the notification channel: {one.get('code')}: {one.get('message')}",
-                mend="check PUBLIC_URL, the channel's number, and the refresh token's scope ZohoCRM.notifications.ALL.",
-            )
+            told = f"{one.get('code')}: {one.get('message')}"
+            raise NeedsOperator(f"Zoho does not open the notification channel: {told}.", mend=MEND)
         yield from (one.get("details") or {}).get("events") or ()
