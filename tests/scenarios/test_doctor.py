@@ -334,6 +334,28 @@ async def test_what_halopsa_drops_without_a_word_is_told(doctor: Doctor) -> None
     assert "contract" in findings["write-test-put-away"].seen
 
 
+class RollsOn(httpx.AsyncBaseTransport):
+    """Contracts roll on whatever is written to them."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
+        self._inner = inner
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        kept = request.content.replace(b'"rollingcontract":false', b'"rollingcontract":true')
+        headers = {name: value for name, value in request.headers.items() if name != "content-length"}
+        return await self._inner.handle_async_request(
+            httpx.Request(request.method, request.url, headers=headers, content=kept, extensions=request.extensions)
+        )
+
+
+async def test_a_contract_that_rolls_on_in_spite_of_its_end_is_told(doctor: Doctor) -> None:
+    doctor.tenant.wire._inner = RollsOn(doctor.tenant.wire._inner)
+    findings = await doctor.examine(write_test=True)
+
+    assert failing(findings) == {"write-contract-end"}
+    assert "contract" in findings["write-test-put-away"].seen
+
+
 async def test_a_client_that_an_earlier_test_left_is_named(doctor: Doctor) -> None:
     client_id = doctor.tenant.sandbox.plant("Client", {"name": "Parhelion doctor 2026-11-01 10:00:00"})
     findings = await doctor.examine()

@@ -8,6 +8,7 @@ from typing import Final
 from workflows.closing_rules import closing_rules
 from workflows.doctor.patient import TRIAL_NAME, Patient
 from workflows.doctor.sign_in import signed_in_agent
+from workflows.ensure.contract import with_rolling
 from workflows.halopsa import Halo, HaloRefused
 from workflows.halopsa.models import Ticket
 from workflows.resolve import chosen
@@ -151,8 +152,9 @@ class Trial:
         return made.id
 
     async def _running_contracts(self) -> list[int]:
-        found = await self.halo.contracts.find(client_id=self.client_id)
-        return [one.id for one in found if one.active and (one.rolling or one.end != self.today)]
+        rows = await self.halo.contracts.find(client_id=self.client_id)
+        found = [await with_rolling(self.halo, one) for one in rows if one.active]
+        return [one.id for one in found if one.rolling or one.end != self.today]
 
     async def _signed_in_id(self) -> int | None:
         try:
