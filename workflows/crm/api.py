@@ -162,12 +162,14 @@ async def _guarded(guard: Guard | None, call: str) -> AsyncIterator[Call | None]
 
 
 def read_answer(crm: str, call: str, response: httpx.Response) -> Any:
-    """Read an answer's JSON; None for an empty one.
+    """Read an answer's JSON; None for an empty one, and where nothing has changed (304).
 
     Raises:
         CrmUnavailable: it says "later", or is no JSON.
         CrmRefused: it says no.
     """
+    if response.status_code == HTTPStatus.NOT_MODIFIED:
+        return None
     if not response.is_success:
         raise error_for(crm, call, response)
     try:

@@ -57,7 +57,9 @@ def _list(call: CrmCall) -> Any:
         raise Refused("DISCRETE_PAGINATION_LIMIT_EXCEEDED")
     more = len(rows) > first + _PAGE
     info = {"more_records": more, "next_page_token": str(first + _PAGE) if more else None}
-    return {"data": rows[first : first + _PAGE], "info": info} if rows else None
+    if not rows:
+        raise Refused("not modified", 304)
+    return {"data": rows[first : first + _PAGE], "info": info}
 
 
 def _stage_history(call: CrmCall) -> Any:
