@@ -21,8 +21,11 @@ def reopening_route(event: Event) -> Route:
 
 
 def churn_route(event: Event) -> Route:
-    """One client that leaves on one day is one fact; where nobody knows the day, until the client is back."""
-    fact = _left(event) if is_undated(event) else _leaves(event, _leaving_day(event))
+    """One client that leaves on one day is one fact; where nobody knows the day, until the client is back.
+
+    What tells of the client's last end before tells itself apart by that.
+    """
+    fact = _left(event) if is_undated(event) else _leaves(event, _after_its_end(event) or _leaving_day(event))
     return Route(fact, _client_keys(event), _client_name(event))
 
 
@@ -116,6 +119,13 @@ def _merged_keys(event: Event) -> list[str]:
     merged = client.get("merged_ids") if isinstance(client, dict) else None
     known = [_as_text(one) for one in merged] if isinstance(merged, list) else []
     return [key for one in dict.fromkeys(known) for key in client_keys(one, "")]
+
+
+def _after_its_end(event: Event) -> str:
+    """Say after which of its ends the client leaves; empty where that is not told, or the day is."""
+    last_end = event.data.get("last_end_note")
+    told = isinstance(last_end, int) and read_time(_text(event.data, "last_service_day")) is None
+    return f"after {last_end}" if told else ""
 
 
 def _leaving_day(event: Event) -> str:

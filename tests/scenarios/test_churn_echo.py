@@ -93,6 +93,13 @@ async def test_nor_does_what_another_run_changes_afterwards(tenant: Tenant, clie
     assert await churns(tenant, client_id) == set()
 
 
+async def test_nor_does_the_notice_of_another_churn_that_was_not_carried_out(tenant: Tenant, client_id: int) -> None:
+    tenant.sandbox.plant("CRMNote", {"client_id": client_id, "note": "Leaving\nParhelion run r-2: leaving"})
+
+    for later in (timedelta(), timedelta(days=2), timedelta(days=300)):
+        assert await churns(tenant, client_id, later) == set()
+
+
 async def test_a_client_that_came_back_starts_none_and_may_leave_again(tenant: Tenant, client_id: int) -> None:
     await tenant.finish(event("client.reactivated", CLIENT), Notebook(run="r-2"))
     assert await churns(tenant, client_id) == set()
@@ -144,6 +151,15 @@ async def test_a_client_that_plainly_came_back_may_leave_again_the_day_after(
 
     assert await churns(tenant, client_id, timedelta(hours=23)) == set()
     assert await churns(tenant, client_id, timedelta(days=2)) == {"", "0", "3"}
+
+
+@pytest.mark.parametrize("left", ["open", "nothing"])
+async def test_where_notes_cannot_be_read_what_is_left_to_wind_down_decides(tenant: Tenant, left: str) -> None:
+    client_id = tenant.sandbox.plant("Client", tenant.keyed("C-77", name="Acme", inactive=True))
+    tenant.sandbox.plant("Tickets", {"client_id": client_id, "summary": left, "hasbeenclosed": left == "nothing"})
+    tenant.sandbox.faults.forbid = frozenset({"GET /api/CRMNote"})
+
+    assert await churns(tenant, client_id) == ({"", "0", "3"} if left == "open" else set())
 
 
 async def test_where_notes_bear_no_time_a_running_contract_and_a_known_agent_speak_for_it(

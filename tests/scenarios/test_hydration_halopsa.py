@@ -152,7 +152,14 @@ async def test_a_client_that_has_nothing_open_is_wound_down_already(world: World
         await world.hydrate("client", world.client)
 
 
-@pytest.mark.parametrize(("last", "ours"), [("Parhelion run r-1: leaving", True), ("Parhelion run r-2: report", False)])
+@pytest.mark.parametrize(
+    ("last", "ours"),
+    [
+        ("Parhelion run r-1: changes 1 of 1", True),
+        ("Parhelion run r-1: leaving", False),
+        ("Parhelion run r-2: report", False),
+    ],
+)
 async def test_a_churn_under_way_is_known_by_its_note_where_no_agent_is_told(
     world: World, last: str, *, ours: bool
 ) -> None:
@@ -214,3 +221,16 @@ async def test_the_backfill_finds_what_the_rules_speak_of(world: World) -> None:
         ("halopsa.ticket", "4245"),
         ("halopsa.ticket", str(leaving)),
     }
+
+
+@pytest.mark.parametrize("readable", [True, False])
+async def test_where_notes_cannot_be_read_the_last_change_dates_a_churn(world: World, *, readable: bool) -> None:
+    plant(world, "Tickets", tickettype_id=1, client_id=world.client)
+    changed = STARTED + timedelta(hours=1)
+    world.tenant.change("Client", world.client, inactive=True, alastupdate=changed.isoformat())
+    if not readable:
+        world.tenant.sandbox.faults.forbid = frozenset({"GET /api/CRMNote"})
+
+    found = await world.hydrate("client", world.client)
+
+    assert (found.occurred_at, found.data.get("last_end_note")) == (changed, 0 if readable else None)

@@ -230,9 +230,10 @@ class HaloHydrator:
         return canonical(event, "deal.won", data)
 
     async def _churned(self, event: Event, record: Record) -> Event:
-        told = replace(record, object="ticket")
+        told, last_end = replace(record, object="ticket"), None
         if record.object == "client":
-            await refuse_wound_down(self._halo, int(record.id), self._now(), agent_known=bool(_agent(event)))
+            agent_known = bool(_agent(event))
+            last_end = await refuse_wound_down(self._halo, int(record.id), self._now(), agent_known=agent_known)
             client = await self._keyed(record)
             # However late it is told, it is one churn with what else tells of the client's last change.
             changed = moment_of(record.values.get(CLIENT_CHANGED))
@@ -246,6 +247,9 @@ class HaloHydrator:
         if opened and "last_service_day" not in more:
             # One ticket is one churn, however often it changes.
             more["effective_at"] = opened.isoformat()
+        if last_end is not None:
+            # HaloPSA does not tell since when a client is inactive; this stays, however often the client is edited.
+            more["last_end_note"] = last_end
         return canonical(event, "client.churned", {"client": known, **more})
 
     async def _client(self, ticket: Record) -> Record:

@@ -9,19 +9,21 @@ from typing import Final
 from worker.errors import Ignored
 from workflows.end_contracts import may_roll, runs_past
 from workflows.ensure.contract import with_rolling
-from workflows.halopsa import Halo
+from workflows.halopsa import Halo, HaloForbidden, HaloNotFound
 from workflows.halopsa.models import Note, Ticket
 
 OWN_MARK: Final = "Parhelion run "
-LEAVING: Final = re.compile(r"Parhelion run \S+: (leaving(?! withdrawn)|changes \d+ of \d+)|\(churn_client\)")
-"""What a churn writes on a client: its notice, what it is about to change, and its report."""
-BESIDE: Final = ("(update_client)", "(onboard_contact)", "(depart_contact)", "(deal_reopened)")
-"""What reports say of themselves that leave open whether a client leaves."""
+ENDED: Final = re.compile(r"Parhelion run \S{1,100}: changes \d+ of \d+|\(churn_client\)")
+"""What a churn writes on a client that it does wind down: what it is about to change, and its report."""
+BESIDE: Final = re.compile(
+    r"\((update_client|onboard_contact|depart_contact|deal_reopened)\)|Parhelion run \S{1,100}: leaving"
+)
+"""What leaves open whether a client leaves: some reports, and a churn's notice, since a person may still say no."""
 DAY: Final = timedelta(days=1)
 """So long what is told of a client may come from its churn: messages are late, and days end later in other zones."""
 
 
-async def refuse_wound_down(halo: Halo, client_id: int, now: datetime, *, agent_known: bool) -> None:
+async def refuse_wound_down(halo: Halo, client_id: int, now: datetime, *, agent_known: bool) -> int | None:
     """Ignore a client that has been wound down, and one that a run is winding down.
 
     Args:
@@ -30,10 +32,15 @@ async def refuse_wound_down(halo: Halo, client_id: int, now: datetime, *, agent_
         now: the present time.
         agent_known: whether HaloPSA tells who changed the client; then it was not us.
 
+    Returns:
+        The note of the client's last end, which tells this leaving from the one before; 0 where there was none, None
+        where its notes cannot be read.
+
     Raises:
         Ignored: as above.
     """
-    said = _last_word(await halo.notes.find(client_id=client_id))
+    notes = await _own_notes(halo, client_id)
+    said = _last_end(notes or [])
     ours = Ignored("a run of Parhelion is winding the client down, or has done so")
     if said and said.at and now - said.at <= DAY:
         raise ours
@@ -44,13 +51,26 @@ async def refuse_wound_down(halo: Halo, client_id: int, now: datetime, *, agent_
         raise Ignored("the client has no open tickets and no running contracts: there is nothing to wind down")
     if said and not _is_back(said, tickets, runs_on=runs_on, agent_known=agent_known):
         raise ours
+    return None if notes is None else max((note.id for note in notes if _is_end(note)), default=0)
 
 
-def _last_word(notes: Sequence[Note]) -> Note | None:
-    """Give the note of a churn that is the last of what runs have noted on a client about its leaving."""
-    own = [note for note in sorted(notes, key=lambda note: note.id) if OWN_MARK in note.text]
-    told = [note for note in own if not any(run in html.unescape(note.text) for run in BESIDE)]
-    return told[-1] if told and LEAVING.search(html.unescape(told[-1].text)) else None
+async def _own_notes(halo: Halo, client_id: int) -> list[Note] | None:
+    """Give what runs have noted on a client, in order; None where its notes cannot be read."""
+    try:
+        notes = await halo.notes.find(client_id=client_id)
+    except (HaloForbidden, HaloNotFound):
+        return None
+    return [note for note in sorted(notes, key=lambda note: note.id) if OWN_MARK in note.text]
+
+
+def _last_end(notes: Sequence[Note]) -> Note | None:
+    """Give the note of a client's end, unless a run has noted a return or a won deal since."""
+    told = [note for note in notes if not BESIDE.search(html.unescape(note.text))]
+    return told[-1] if told and _is_end(told[-1]) else None
+
+
+def _is_end(note: Note) -> bool:
+    return ENDED.search(html.unescape(note.text)) is not None
 
 
 async def _has_contract(halo: Halo, client_id: int, now: datetime) -> bool:
