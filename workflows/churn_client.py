@@ -18,6 +18,7 @@ from workflows.close_tickets import Closing, close_the_refused, close_tickets
 from workflows.closing_rules import closing_rules
 from workflows.end_billing import end_invoices, for_finance, open_own_ticket
 from workflows.end_contracts import end_contracts
+from workflows.ended_before import find_end
 from workflows.ensure import Skippable, ensure_note, listed, remark_all
 from workflows.hand_over import hand_over_tickets, part_with_assets, remove_access
 from workflows.leaving_client import Departure, deactivate, last_day_of, leaves_at, today_in
@@ -75,12 +76,20 @@ async def churn_client(run: Run, msp: Msp, event: Event) -> Churned:
     if run.newer:
         question = f"{client.name} is to be wound down, but run {run.newer} of a later event changed it. Go on?"
         await run.approval("late", question, within=timedelta(hours=policy.approval_hours))
+    last_day = last_day_of(churn, run.now, policy.zone)
+    rules = await run.step("closing-rules", closing_rules, halo, policy, event.data)
+    if client.inactive:
+        until = max(last_day, run.now.astimezone(policy.zone).date())
+        ended = await run.step("ended-before", find_end, halo, client.id, rules, until, policy.churn_client)
+        if ended:
+            await run.remark("ended", f"{client.name} is wound down already: {ended}. Nothing is left to do.")
+            return Churned(client_id=client.id, last_service_day=last_day)
     leaving = Departure(
         churn=churn,
         client=client,
-        last_day=last_day_of(churn, run.now, policy.zone),
+        last_day=last_day,
         leaves_at=leaves_at(churn, policy.zone),
-        rules=await run.step("closing-rules", closing_rules, halo, policy, event.data),
+        rules=rules,
         mark=f"Parhelion run {run.id}",
         superseded=superseded,
     )

@@ -63,8 +63,10 @@ async def find_leaving(halo: Halo, client: LeavingClient, names: Names) -> Leavi
         what = f"The client in HaloPSA named {client.name!r} bears another key than {client.id!r}"
         return Undecided(what=what, candidates=[candidate(match)])
     remarks = [] if _alike(match.name, client.name, names) else [_unlike(match, client)]
-    keyed = bool(client.id) and key == client.id
-    return Leaving(id=match.id, name=match.name, keyed=keyed, child_ids=_children(rows, match.id), remarks=remarks)
+    keyed, children = bool(client.id) and key == client.id, _children(rows, match.id)
+    return Leaving(
+        id=match.id, name=match.name, keyed=keyed, inactive=match.inactive, child_ids=children, remarks=remarks
+    )
 
 
 async def chosen_leaving(halo: Halo, client_id: int, asked: Undecided) -> Leaving | Undecided:
@@ -79,7 +81,8 @@ async def chosen_leaving(halo: Halo, client_id: int, asked: Undecided) -> Leavin
         row = await halo.clients.get(client_id)
     except HaloNotFound:
         return Undecided(what=f"HaloPSA has no client {client_id}", candidates=asked.candidates)
-    return Leaving(id=row.id, name=row.name, child_ids=_children(await halo.clients.find(), row.id))
+    children = _children(await halo.clients.find(), row.id)
+    return Leaving(id=row.id, name=row.name, inactive=row.inactive, child_ids=children)
 
 
 def read_use(answer: Any, asked: Undecided) -> int | None:
