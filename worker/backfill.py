@@ -221,15 +221,19 @@ class ScheduledBackfill:
         self._keep_every_s = keep_every_s
 
     async def keep_for_ever(self) -> None:
-        """Ask when it is time, until cancelled."""
+        """Ask when it is time, until cancelled; a system that has much to tell does not keep the others waiting."""
+        async with asyncio.TaskGroup() as group:
+            for system in self._every_hours:
+                group.create_task(self._keep_asking(system))
+
+    async def _keep_asking(self, system: str) -> None:
         while True:
             wait_s = LOOK_EVERY_S
-            for system in self._every_hours:
-                try:
-                    await self.make_if_due(system)
-                except (RetryLater, NeedsOperator, StoreUnavailable) as error:
-                    _log.warning("backfill not made now", system=system, error=str(error))
-                    wait_s = AGAIN_AFTER_S
+            try:
+                await self.make_if_due(system)
+            except (RetryLater, NeedsOperator, StoreUnavailable) as error:
+                _log.warning("backfill not made now", system=system, error=str(error))
+                wait_s = AGAIN_AFTER_S
             await asyncio.sleep(wait_s)
 
     async def make_if_due(self, system: str) -> Outcome | None:

@@ -57,7 +57,7 @@ class CrmRefused(NeedsOperator):
     """
 
     def __init__(self, crm: str, call: str, status: int, text: str, *, mend: str = "") -> None:
-        super().__init__(f"{crm} refused {call} ({status}): {text or 'it gave no reason'}", mend=mend)
+        super().__init__(f"{crm} refused {call} ({status}): {(text or 'it gave no reason').rstrip('.')}.", mend=mend)
         self.status = status
 
 

@@ -59,7 +59,7 @@ class ZohoChannel:
         try:
             answer = await self._api.send("POST", self._path, json={"watch": [channel]})
         except CrmRefused as refused:
-            raise NeedsOperator(f"Zoho does not open the notification channel: {refused.what}.", mend=MEND) from refused
+            raise NeedsOperator(f"Zoho does not open the notification channel: {refused.what}", mend=MEND) from refused
         ends = [moment_of(event.get("channel_expiry")) for event in _events(answer)]
         end = min((one for one in ends if one), default=None)
         if end is None or end < now + LEAST:
