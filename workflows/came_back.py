@@ -10,13 +10,16 @@ from typing import Final
 from worker.events import Event
 from worker.run import Run
 from workflows.crm.hydrator import as_told
+from workflows.crm.wound_down import NOTICE, OWN_MARK
 from workflows.halopsa import Halo, HaloForbidden, HaloNotFound
 from workflows.halopsa.models import Note
 from workflows.restore import MARK
 from workflows.routes import is_undated
 
-REPORT: Final = re.compile(r"\(\S+ from [^)]*, (\d{4}-\d\d-\d\d \d\d:\d\d) UTC\).*?Run \S+ \((\w+)\)", re.DOTALL)
-"""When a report's event happened, and of which workflow it is."""
+REPORT: Final = re.compile(
+    r"\(\S{1,100} from [^)]{1,300}, (\d{4}-\d\d-\d\d \d\d:\d\d) UTC\).{1,300}?Run \S{1,100} \((\w{1,100})\)", re.DOTALL
+)
+"""When a report's event happened, and of which workflow it is. Bounded, since people write long notes too."""
 FIRST_LINE: Final = re.compile(r"\r?\n|<")
 """What ends a note's first line: HaloPSA may give it back as HTML."""
 MADE_ACTIVE: Final = re.compile(r"- client \d+[^\n<]*inactive: True → False")
@@ -100,6 +103,27 @@ async def find_return(halo: Halo, client_id: int, left_at: datetime | None, by_r
     return f"{left}, and {how}: {found}. If it stays, reject this and correct what says that it left"
 
 
+async def has_ended(halo: Halo, client_id: int) -> bool:
+    """Whether a client's end was reported, and neither its return nor a new notice of its leaving was noted since.
+
+    Args:
+        halo: HaloPSA.
+        client_id: the client.
+    """
+    try:
+        notes = await halo.notes.find(client_id=client_id)
+    except (HaloForbidden, HaloNotFound):
+        return False
+    notice = max((note.id for note in notes if NOTICE.search(html.unescape(note.text))), default=0)
+    return bool(noted_end([note for note in notes if note.id > notice]))
+
+
+def noted_end(notes: Sequence[Note]) -> str:
+    """Give the title of the report on a client's end; empty if what was noted since tells of a return."""
+    telling = [one for one in _read(sorted(notes, key=lambda note: note.id)) if one.is_end or one.is_return]
+    return telling[-1].title if telling and telling[-1].is_end else ""
+
+
 def _time(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M} UTC"
 
@@ -125,8 +149,12 @@ def _read(notes: Sequence[Note]) -> list[Noted]:
         text = html.unescape(note.text)
         if MARK.search(text):
             noted.append(Noted("", None, is_end=True))
-        elif (report := REPORT.search(text)) and report[2] in (END, RETURN, WIN):
+        elif (report := _report(text)) and report[2] in (END, RETURN, WIN):
             at = datetime.strptime(report[1], "%Y-%m-%d %H:%M").replace(tzinfo=UTC)
             back = report[2] == RETURN or (report[2] == WIN and MADE_ACTIVE.search(text) is not None)
             noted.append(Noted(FIRST_LINE.split(text, 1)[0], at, is_end=report[2] == END, is_return=back))
     return noted
+
+
+def _report(text: str) -> re.Match[str] | None:
+    return REPORT.search(text) if OWN_MARK in text else None

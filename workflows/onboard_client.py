@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from worker.errors import NeedsOperator
 from worker.events import Event
 from worker.run import Guard, Run
+from workflows.came_back import has_ended
 from workflows.canonical import Asset, Client, Contact, Site, WonDeal, normalised_name, won_deal
 from workflows.deal_contract import Agreed, settle_contract
 from workflows.deal_kind import kind_by_rule, settled_kind
@@ -144,7 +145,8 @@ async def onboard_client(run: Run, msp: Msp, event: Event) -> Onboarded:
 async def _enter(work: Onboarding, wanted: Wanted) -> None:
     """Bring a known client up to date: active, with the CRM's key, and for a new deal with what it lacks."""
     run, halo, client, lack = work.run, work.msp.halo, work.client, Lack()
-    if client.inactive:
+    if client.inactive and await run.step("has-ended", has_ended, halo, client.id):
+        # A churn that is not at its end asks by itself whether the client was won meanwhile.
         for step, fact in churns_before(work.event).items():
             await run.halt(step, "churn_client", fact, f"{client.name} is won again")
     if not client.created:

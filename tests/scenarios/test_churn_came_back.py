@@ -6,11 +6,14 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from tests.chaos.laboratory import Laboratory, laboratory
-from tests.chaos.tenants import MONDAY, tenant_with_a_client
+from tests.chaos.laboratory import HELD_CLOCK, Laboratory, laboratory
+from tests.chaos.tenants import MONDAY, deal_won, tenant_with_a_client
 from tests.memory_run import Asleep, Notebook
 from tests.tenant import DAYS, Tenant, event
+from worker.assemble.store import DOORBELL
 from worker.events import Event, canonical_event
+from worker.journal.scripts import Scripts
+from worker.journal.verbs import Operator, Verbs
 from workflows.policy import OnboardClient, Policy
 from workflows.sandbox import Faults
 
@@ -202,6 +205,64 @@ async def test_through_the_inbox_a_client_may_leave_come_back_and_leave_on_one_d
         second = told("client.churned", 9, effective_at="2026-11-23T08:30:00Z")
         assert await states(lab, second, replace(second, id="standard:again")) == ["succeeded"] * 3
         assert lab.sandbox.state()["Client"][-1]["inactive"]
+
+
+@pytest.fixture
+def verbs(redis: Redis) -> Verbs:
+    return Verbs(Scripts(redis, DOORBELL, clock=HELD_CLOCK))
+
+
+async def win(lab: Laboratory, verbs: Verbs, hour: int) -> None:
+    """A deal of the client is won at an hour, and a person says that the inactive client is meant."""
+    await lab.deliver(deal_won(at=MONDAY.replace(hour=hour)))
+    await lab.look()
+    (*_, won) = await lab.runs()
+    client = max(lab.sandbox.store["Client"].rows)
+    await verbs.decide(won["id"], Operator("jane", "they are back"), approved=True, answer={"use": client})
+    await lab.look()
+
+
+def set_inactive(lab: Laboratory) -> None:
+    clients = lab.sandbox.store["Client"]
+    clients.change(clients.rows[max(clients.rows)], {"inactive": True})
+
+
+async def test_through_the_inbox_a_win_leaves_a_churn_that_waits_for_a_person(
+    redis: Redis, valkey: str, verbs: Verbs
+) -> None:
+    async with laboratory(redis, valkey, tenant_with_a_client(), now=int(MONDAY.timestamp() * 1000)) as lab:
+        client = max(lab.sandbox.store["Client"].rows)
+        lab.sandbox.plant("ClientContract", {"client_id": client, "ref": "D-1", "end_date": "2027-06-30T00:00:00"})
+        set_inactive(lab)
+        assert await states(lab, told("client.churned", 6, undated=True)) == ["waiting"]
+
+        await win(lab, verbs, 7)
+        assert await states(lab, told("client.churned", 9, undated=True)) == ["waiting", "succeeded"]
+        assert not lab.sandbox.state()["Client"][-1]["inactive"]
+
+        (waiting, _) = await lab.runs()
+        await verbs.decide(waiting["id"], Operator("jane", "they left"), approved=True)
+        await lab.look()
+        (waiting, _) = await lab.runs()
+        assert "it was noted: Onboarded from won deal" in waiting["waiting_for"]
+
+
+async def test_through_the_inbox_a_client_that_was_won_back_may_leave_anew(
+    redis: Redis, valkey: str, verbs: Verbs
+) -> None:
+    async with laboratory(redis, valkey, tenant_with_a_client(), now=int(MONDAY.timestamp() * 1000)) as lab:
+        assert await states(lab, told("client.churned", 6, undated=True)) == ["succeeded"]
+        await win(lab, verbs, 7)
+
+        assert await states(lab, told("client.churned", 9, undated=True)) == ["succeeded", "succeeded", "waiting"]
+
+
+async def test_through_the_inbox_an_update_alone_makes_no_new_churn_of_a_repeat(redis: Redis, valkey: str) -> None:
+    async with laboratory(redis, valkey, tenant_with_a_client(), now=int(MONDAY.timestamp() * 1000)) as lab:
+        assert await states(lab, told("client.churned", 6, undated=True)) == ["succeeded"]
+
+        again = told("client.churned", 9, undated=True)
+        assert await states(lab, told("client.updated", 8), again) == ["succeeded", "succeeded"]
 
 
 async def test_through_the_inbox_a_churn_is_a_new_one_once_the_crm_had_the_client_as_one_again(

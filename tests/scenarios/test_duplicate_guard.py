@@ -247,12 +247,24 @@ async def test_a_key_that_came_meanwhile_is_not_overwritten(tenant: Tenant, deal
 async def test_an_inactive_client_of_the_key_comes_back_where_the_policy_says_so(tenant: Tenant, deal: Fields) -> None:
     tenant.policy = Policy(onboard_client=OnboardClient(inactive_client="reactivate"))
     known = tenant.sandbox.plant("Client", tenant.keyed(key="C-77", name="Old name", inactive=True))
-    notebook = Notebook()
-    result = await tenant.finish(event("deal.won", deal), notebook)
+    result = await tenant.finish(event("deal.won", deal))
 
     assert result.client_id == known
     assert not tenant.rows("Client", id=known)[0]["inactive"]
-    assert {workflow for workflow, _, _ in notebook.halted} == {"churn_client"}
+
+
+@pytest.mark.parametrize(("since", "past"), [("r-8: report", True), ("r-8: leaving", False)])
+async def test_its_churn_is_past_once_its_end_was_reported(
+    tenant: Tenant, deal: Fields, since: str, *, past: bool
+) -> None:
+    tenant.policy = Policy(onboard_client=OnboardClient(inactive_client="reactivate"))
+    known = tenant.sandbox.plant("Client", tenant.keyed(key="C-77", name="Acme Corporation"))
+    await tenant.finish(event("client.churned", {"client": {"id": "C-77"}, "undated": True}), Notebook("r-7"))
+    tenant.sandbox.plant("CRMNote", {"client_id": known, "note": f"Parhelion run {since}"})
+    notebook = Notebook()
+    await tenant.finish(event("deal.won", deal), notebook)
+
+    assert {workflow for workflow, _, _ in notebook.halted} == ({"churn_client"} if past else set())
 
 
 async def test_one_of_the_name_alone_is_asked_about_all_the_same(tenant: Tenant, deal: Fields) -> None:

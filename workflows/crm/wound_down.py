@@ -15,10 +15,10 @@ from workflows.halopsa.models import Note, Ticket
 OWN_MARK: Final = "Parhelion run "
 ENDED: Final = re.compile(r"Parhelion run \S{1,100}: changes \d+ of \d+|\(churn_client\)")
 """What a churn writes on a client that it does wind down: what it is about to change, and its report."""
-BESIDE: Final = re.compile(
-    r"\((update_client|onboard_contact|depart_contact|deal_reopened)\)|Parhelion run \S{1,100}: leaving"
-)
-"""What leaves open whether a client leaves: some reports, and a churn's notice, since a person may still say no."""
+NOTICE: Final = re.compile(r"Parhelion run \S{1,100}: leaving")
+"""What a churn notes before it asks anybody: it proves nothing, since a person may still say no."""
+BESIDE: Final = ("(update_client)", "(onboard_contact)", "(depart_contact)", "(deal_reopened)")
+"""What reports say of themselves that leave open whether a client leaves."""
 DAY: Final = timedelta(days=1)
 """So long what is told of a client may come from its churn: messages are late, and days end later in other zones."""
 
@@ -65,8 +65,12 @@ async def _own_notes(halo: Halo, client_id: int) -> list[Note] | None:
 
 def _last_end(notes: Sequence[Note]) -> Note | None:
     """Give the note of a client's end, unless a run has noted a return or a won deal since."""
-    told = [note for note in notes if not BESIDE.search(html.unescape(note.text))]
+    told = [note for note in notes if not _is_beside(html.unescape(note.text))]
     return told[-1] if told and _is_end(told[-1]) else None
+
+
+def _is_beside(text: str) -> bool:
+    return NOTICE.search(text) is not None or any(run in text for run in BESIDE)
 
 
 def _is_end(note: Note) -> bool:
