@@ -10,10 +10,11 @@ from pydantic import BaseModel, Field
 
 from worker.errors import NeedsOperator
 from workflows.ensure import Ensured, Skippable
+from workflows.ensure.contact import with_access
 from workflows.ensure.contract import with_rolling
 from workflows.halopsa import Halo, HaloForbidden, HaloNotFound
 from workflows.halopsa.collection import Collection
-from workflows.halopsa.models import Contract, Record
+from workflows.halopsa.models import Contact, Contract, Record
 from workflows.restore import MARK, Change, Value, kept_changes
 from workflows.update_each import update_each
 
@@ -125,12 +126,22 @@ async def _rows(halo: Halo, what: str, client_id: int, wanted: Iterable[int]) ->
     rows: dict[int, Record] = {}
     for record_id in wanted:
         try:
-            rows[record_id] = listed.get(record_id) or await collection.get(record_id)
+            row = listed.get(record_id) or await collection.get(record_id)
         except (HaloForbidden, HaloNotFound):
             continue
-        if isinstance(row := rows[record_id], Contract):
-            rows[record_id] = await with_rolling(halo, row)
+        rows[record_id] = await _whole(halo, row)
     return rows
+
+
+async def _whole(halo: Halo, row: Record) -> Record:
+    """Read what HaloPSA's lists do not show."""
+    match row:
+        case Contract():
+            return await with_rolling(halo, row)
+        case Contact():
+            return await with_access(halo, row)
+        case _:
+            return row
 
 
 def _stays(change: Change, row: Record) -> Change:

@@ -102,7 +102,8 @@ async def churn_client(run: Run, msp: Msp, event: Event) -> Churned:
 async def _until_it_leaves(run: Run, msp: Msp, event: Event, leaving: Departure) -> Snapshot:
     """Note that the client leaves, let a person decide where that is due, and wait for the day; then look anew."""
     halo, client, hours = msp.halo, leaving.client, msp.policy.approval_hours
-    snapshot = await run.step("snapshot", take_snapshot, halo, client.id, leaving.rules)
+    access = msp.policy.churn_client.remove_portal_access
+    snapshot = await run.step("snapshot", take_snapshot, halo, client.id, leaving.rules, access=access)
     noted = await run.step(
         "leaving", ensure_note, halo, client.id, f"{leaving.mark}: leaving", leaving_note(leaving, snapshot)
     )
@@ -115,12 +116,13 @@ async def _until_it_leaves(run: Run, msp: Msp, event: Event, leaving: Departure)
         await run.sleep_until("last-service-day-over", leaving.leaves_at, awaited)
     if not (asked or leaving.leaves_at):
         return snapshot
-    before, snapshot = snapshot, await run.step("fresh-snapshot", take_snapshot, halo, client.id, leaving.rules)
+    before = snapshot
+    snapshot = await run.step("fresh-snapshot", take_snapshot, halo, client.id, leaving.rules, access=access)
     found = doubts(client, leaving.churn, leaving.last_day, snapshot, msp.policy)
     again = await ask(run, "guard-again", client, [doubt for doubt in found if doubt not in agreed], hours=hours)
     news = await run.step("news", won_meanwhile, halo, client.id, before, snapshot, noted)
     if await ask_whether_won(run, client, news, hours=hours) or again:
-        snapshot = await run.step("agreed-snapshot", take_snapshot, halo, client.id, leaving.rules)
+        snapshot = await run.step("agreed-snapshot", take_snapshot, halo, client.id, leaving.rules, access=access)
     return snapshot
 
 
@@ -218,7 +220,10 @@ async def _report(run: Run, msp: Msp, event: Event, outcome: Outcome, verified: 
             *said_by_the_event(leaving),
             *leaving.client.remarks,
             *([] if msp.policy.churn_client.final_billing else finance),
-            *(f"look yourself, it could not be read: {what}" for what in snapshot.not_read),
+            *(
+                f"look yourself, it could not be read: {what}"
+                for what in [*snapshot.not_read, *snapshot.unknown_access]
+            ),
             *(verified.remarks if verified else []),
         ],
     )

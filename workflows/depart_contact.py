@@ -13,6 +13,7 @@ from worker.events import Event, read_time
 from worker.run import Run
 from workflows.canonical import LeavingContact, departed_contact, normalised_name
 from workflows.ensure import ClientRef, Ensured, Skippable, contact_key
+from workflows.ensure.contact import with_access
 from workflows.halopsa import Halo, HaloForbidden, HaloNotFound
 from workflows.halopsa.models import Contact
 from workflows.hand_over import NO_ACCESS
@@ -24,24 +25,29 @@ from workflows.snapshot import GENERAL_USER
 
 DEPARTURE: Final = re.compile(r"Contact (.+?) left at (\S+)")
 """How the report of a departure begins."""
+UNKNOWN_ACCESS: Final = "which access to the portal it had could not be read; it was set to none all the same"
 
 
 class Leaver(BaseModel):
-    """A contact as it was before it left."""
+    """A contact as it was before it left.
+
+    Attributes:
+        portal_access: HaloPSA's level of access to the portal; None: nobody knows.
+    """
 
     id: int
     name: str
     inactive: bool
-    portal_access: int
+    portal_access: int | None
     main: bool
 
     @property
-    def changes(self) -> dict[str, tuple[int | bool, int | bool]]:
+    def changes(self) -> dict[str, tuple[int | None, int]]:
         """What its departure changes: field → before and after."""
-        changes: dict[str, tuple[int | bool, int | bool]] = {}
+        changes: dict[str, tuple[int | None, int]] = {}
         if not self.inactive:
             changes["inactive"] = (False, True)
-        if self.portal_access:
+        if self.portal_access != NO_ACCESS:
             changes["portal_access"] = (self.portal_access, NO_ACCESS)
         return changes
 
@@ -99,7 +105,14 @@ async def find_leavers(halo: Halo, client_id: int, contact: LeavingContact) -> l
         in_use = [row for row in found if row.in_use]
         if len(in_use) > 1 or any(row.email and contact.email for row in in_use):
             raise _undecided(contact, in_use)
-    return [Leaver.model_validate(row.model_dump()) for row in found]
+    return [await _leaver(halo, row) for row in found]
+
+
+async def _leaver(halo: Halo, row: Contact) -> Leaver:
+    """Read a contact by itself; where the dialect knows no portal, it has no access to one."""
+    whole = await with_access(halo, row)
+    level = whole.portal_access if halo.contacts.has("portal_access") else NO_ACCESS
+    return Leaver(id=whole.id, name=whole.name, inactive=whole.inactive, portal_access=level, main=whole.main)
 
 
 async def let_leave(halo: Halo, contact_id: int) -> Skippable:
@@ -139,6 +152,7 @@ async def _report(
 ) -> ContactDeparted:
     who = departed_contact(event).contact.key
     remarks = [f"{one.name} was the main contact of its site: choose another" for one in leavers if one.main]
+    remarks += [f"{one.name}: {UNKNOWN_ACCESS}" for one in leavers if one.portal_access is None]
     if not leavers:
         remarks.append(f"HaloPSA has no contact {who} of this client")
     lines = [

@@ -29,6 +29,6 @@ async def find_end(halo: Halo, client_id: int, rules: ClosingRules, until: date,
         return ""
     if not ended:
         return ""
-    snapshot = await take_snapshot(halo, client_id, rules)
+    snapshot = await take_snapshot(halo, client_id, rules, access=policy.remove_portal_access)
     left = snapshot.tickets or snapshot.more_tickets or snapshot.not_read
     return "" if left or await planned_changes(halo, client_id, snapshot, until, policy) else ended

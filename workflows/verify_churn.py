@@ -7,11 +7,13 @@ from workflows.churn_changes import of
 from workflows.churn_report import Outcome
 from workflows.end_contracts import may_roll, runs_past
 from workflows.ensure import Ensured, Skippable, listed
+from workflows.ensure.contact import with_access
 from workflows.ensure.contract import with_rolling
 from workflows.halopsa import Halo
-from workflows.halopsa.models import Contract
+from workflows.halopsa.models import Contact, Contract
 from workflows.open_tickets import open_tickets
 from workflows.policy import ChurnClient
+from workflows.restore import What
 
 
 async def verify_churn(halo: Halo, outcome: Outcome, policy: ChurnClient) -> Skippable:
@@ -25,13 +27,17 @@ async def verify_churn(halo: Halo, outcome: Outcome, policy: ChurnClient) -> Ski
     """
     client_id = outcome.leaving.client.id
     contracts = await _contracts(halo, outcome) if policy.contracts == "end" else []
+    contacts = await _contacts(halo, outcome)
     left = await _active(halo, client_id) if policy.order == "inactive-first" else []
     left += [f"ticket {one} is open" for one in await _open(halo, outcome)]
     left += [f"contract {one.id} runs on" for one in contracts if runs_past(one, outcome.leaving.last_day)]
+    left += [f"contact {one.id} has access to the portal" for one in contacts if one.portal_access]
     left += [f"asset {one} is as it was" for one in await _unchanged_assets(halo, outcome)]
     if left:
         raise _still(left)
-    return Ensured(id=client_id, remarks=_unread([one.id for one in contracts if one.rolling is None]))
+    remarks = _unread("roll on", "contract", [one.id for one in contracts if one.rolling is None])
+    remarks += _unread("have the portal", "contact", [one.id for one in contacts if one.portal_access is None])
+    return Ensured(id=client_id, remarks=remarks)
 
 
 async def verify_inactive(halo: Halo, client_id: int) -> Skippable:
@@ -74,10 +80,18 @@ async def _contracts(halo: Halo, outcome: Outcome) -> list[Contract]:
     ]
 
 
-def _unread(contract_ids: Sequence[int]) -> list[str]:
-    """Say of which contracts nobody knows whether they end."""
-    whether = f"whether these roll on could not be read back: contract {listed(contract_ids)}; look at them in HaloPSA"
-    return [whether] if contract_ids else []
+async def _contacts(halo: Halo, outcome: Outcome) -> list[Contact]:
+    """Read the contacts that lost their access to the portal; those of another client by now are not looked at."""
+    closed = {record_id for change in of("contact", outcome.changes) for record_id in change.ids}
+    closed -= outcome.left_out("contact")
+    rows = await halo.contacts.find(client_id=outcome.leaving.client.id) if closed else []
+    return [await with_access(halo, row) for row in rows if row.id in closed]
+
+
+def _unread(do: str, what: What, ids: Sequence[int]) -> list[str]:
+    """Say of which records nobody knows whether they still do what they are to do no more."""
+    whether = f"whether these {do} could not be read back: {what} {listed(ids)}; look at them in HaloPSA"
+    return [whether] if ids else []
 
 
 async def _unchanged_assets(halo: Halo, outcome: Outcome) -> Iterator[int]:

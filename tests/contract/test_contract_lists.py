@@ -1,4 +1,4 @@
-"""The sandbox lists of contracts what HaloPSA's own document has in lists, and shows the rest in single reads."""
+"""The sandbox lists of contracts and contacts what HaloPSA's own document has in lists; single reads show the rest."""
 
 import pytest
 
@@ -21,3 +21,14 @@ def test_contracts_are_listed_without_what_only_single_reads_show() -> None:
     assert set(shown) <= whole
     assert set(contracts.row(shown)) == set(shown) & listed
     assert {"rollingcontract", "contract_prepaybalance"} <= set(shown) - listed
+
+
+def test_contacts_are_listed_without_their_access_to_the_portal() -> None:
+    schemas = document()["components"]["schemas"]
+    assert "web_access_level" in set(schemas["Users"]["properties"]) - set(schemas["Users_List"]["properties"])
+    sandbox = Sandbox()
+    sandbox.plant("Client", {"name": "Acme"})
+    (contacts,) = [entity for entity in entities.ENTITIES if entity.name == "Users"]
+    shown = contacts.show(sandbox.store, sandbox.state()["Users"][0])
+
+    assert set(shown) - set(contacts.row(shown)) == {"web_access_level"}

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 from workflows import canonical
 from workflows.canonical import normalised_name
 from workflows.ensure.ensured import ClientRef, Ensured, Skippable, eldest, must_look
-from workflows.halopsa import Halo, HaloConflict, HaloForbidden, HaloRefused
+from workflows.halopsa import Halo, HaloConflict, HaloForbidden, HaloNotFound, HaloRefused
 from workflows.halopsa.models import Contact
 
 
@@ -64,6 +64,20 @@ async def try_contact(
 def contact_key(row: Contact) -> str:
     """Return what tells a contact of HaloPSA from its client's others, as `canonical.Contact.key` does."""
     return row.email.strip().casefold() or normalised_name(row.name)
+
+
+async def with_access(halo: Halo, contact: Contact) -> Contact:
+    """Read a contact by itself: HaloPSA's lists do not say which access to the portal it has.
+
+    Returns:
+        The contact as it was given where the API agent may not read it, or where the dialect knows no portal.
+    """
+    if contact.portal_access is not None or not halo.contacts.has("portal_access"):
+        return contact
+    try:
+        return await halo.contacts.get(contact.id)
+    except (HaloForbidden, HaloNotFound):
+        return contact
 
 
 async def _known(halo: Halo, client: ClientRef, contact: canonical.Contact) -> Ensured | None:

@@ -170,7 +170,7 @@ class Contact(Record):
 
     Attributes:
         main: whether it is its site's main contact.
-        portal_access: HaloPSA's level of access to the portal; 0 = none.
+        portal_access: HaloPSA's level of access to the portal; 0 = none. None: nobody knows, as in listings.
     """
 
     name: str = ""
@@ -184,7 +184,7 @@ class Contact(Record):
     site_id: Id = 0
     vip: bool = False
     main: bool = False
-    portal_access: Id = 0
+    portal_access: Id | None = None
 
 
 class Contract(Record):

@@ -196,6 +196,11 @@ def show_user(store: Store, user: Record) -> Record:
     }
 
 
+def user_row(user: Record) -> Record:
+    """A shown contact as lists hold it: not which access to the portal it has."""
+    return {name: value for name, value in user.items() if name != "web_access_level"}
+
+
 def is_named_user(user: Record) -> bool:
     """Whether a contact is a person and not a site's General User."""
     return bool(user["name"] != GENERAL_USER)

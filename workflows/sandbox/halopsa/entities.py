@@ -91,6 +91,7 @@ ENTITIES = (
         create=clients.create_user,
         update=clients.update_user,
         show=clients.show_user,
+        row=clients.user_row,
         filters={"client_id": "client_id", "site_id": "site_id"},
         flags={"exclude_generaluser": clients.is_named_user, "exclude_defaultsiteusers": clients.is_named_user},
         searched=("name", "emailaddress", "login"),
