@@ -23,12 +23,12 @@ def test_contracts_are_listed_without_what_only_single_reads_show() -> None:
     assert {"rollingcontract", "contract_prepaybalance"} <= set(shown) - listed
 
 
-def test_contacts_are_listed_without_their_access_to_the_portal() -> None:
+def test_contacts_are_listed_without_what_only_single_reads_show() -> None:
     schemas = document()["components"]["schemas"]
-    assert "web_access_level" in set(schemas["Users"]["properties"]) - set(schemas["Users_List"]["properties"])
+    listed, whole = (set(schemas[name]["properties"]) for name in ("Users_List", "Users"))
     sandbox = Sandbox()
     sandbox.plant("Client", {"name": "Acme"})
     (contacts,) = [entity for entity in entities.ENTITIES if entity.name == "Users"]
     shown = contacts.show(sandbox.store, sandbox.state()["Users"][0])
 
-    assert set(shown) - set(contacts.row(shown)) == {"web_access_level"}
+    assert set(shown) - set(contacts.row(shown)) == {"web_access_level", "ismaincontact"} <= whole - listed

@@ -111,6 +111,20 @@ async def test_access_that_halopsa_keeps_in_silence_is_a_failure(tenant: Tenant)
         await churn(tenant)
 
 
+async def test_what_cannot_be_read_back_is_no_success_in_silence(tenant: Tenant, people: dict[str, int]) -> None:
+    (client,) = tenant.rows("Client", name="Acme")
+    tenant.sandbox.plant("ClientContract", {"client_id": client["id"], "end_date": "2028-06-30T00:00:00"})
+    tenant.sandbox.faults = Faults(refuse={"POST /api/ClientContract": "Not today"})
+    notebook = Notebook()
+    with pytest.raises(NeedsOperator, match="Not today"):
+        await tenant.finish(LEAVES, notebook)
+    tenant.sandbox.faults = Faults(deny=frozenset({SINGLE_READ}))
+    await tenant.finish(LEAVES, notebook)
+
+    unread = f"whether these have the portal could not be read back: contact {people['Ada']}, {people['Ben']}"
+    assert unread in notebook.remarks["verify:remark"]
+
+
 async def test_after_a_win_back_a_person_looks_at_whom_nobody_may_read(tenant: Tenant, people: dict[str, int]) -> None:
     await churn(tenant)
     deny(tenant)

@@ -67,7 +67,7 @@ def contact_key(row: Contact) -> str:
 
 
 async def with_access(halo: Halo, contact: Contact) -> Contact:
-    """Read a contact by itself: HaloPSA's lists do not say which access to the portal it has.
+    """Read a contact by itself: HaloPSA's lists say neither which access to the portal it has nor whether it is main.
 
     Returns:
         The contact as it was given where the API agent may not read it, or where the dialect knows no portal.

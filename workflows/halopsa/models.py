@@ -169,7 +169,7 @@ class Contact(Record):
     """A contact (HaloPSA: user) at a site.
 
     Attributes:
-        main: whether it is its site's main contact.
+        main: whether it is its site's main contact; missing (False) in listings.
         portal_access: HaloPSA's level of access to the portal; 0 = none. None: nobody knows, as in listings.
     """
 

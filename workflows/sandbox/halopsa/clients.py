@@ -58,6 +58,7 @@ _USER_DEFAULTS: dict[str, Any] = {
     "neversendemails": False,
     "customfields": [],
 }
+_ONLY_IN_SINGLE_READS_OF_USERS = ("web_access_level", "ismaincontact")
 
 
 def create_client(store: Store, sent: Record) -> Record:
@@ -197,8 +198,8 @@ def show_user(store: Store, user: Record) -> Record:
 
 
 def user_row(user: Record) -> Record:
-    """A shown contact as lists hold it: not which access to the portal it has."""
-    return {name: value for name, value in user.items() if name != "web_access_level"}
+    """A shown contact as lists hold it: neither its access to the portal nor whether it is its site's main one."""
+    return {name: value for name, value in user.items() if name not in _ONLY_IN_SINGLE_READS_OF_USERS}
 
 
 def is_named_user(user: Record) -> bool:
