@@ -6,11 +6,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from redis.asyncio import Redis
 
+from tests.integration.processes import look_alike
+from worker.assemble.crms import zoho_channel_of
 from worker.errors import NeedsOperator, RetryLater
 from worker.jobs import encode_doorbell
 from worker.journal.scripts import Scripts
 from worker.journal.troubles import Troubles
 from worker.renewal import PATIENT_FOR, Renewal
+from worker.settings import read_settings
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
 
@@ -72,3 +75,28 @@ async def test_a_sender_that_is_away_for_a_day_is_told_and_one_that_comes_back_i
 
     await renewal.renewed()
     assert await sender.told() == [("subscription not renewed", "zoho", "it is away")]
+
+
+async def test_the_settings_say_which_channel_is_kept_open_at_whose_address() -> None:
+    async with look_alike() as there:
+        settings = {
+            "PARHELION_CHANNEL_ZOHO": "1000000068001",
+            "PARHELION_PUBLIC_URL": "https://hooks.msp.example",
+            "PARHELION_WEBHOOK_SECRET_ZOHO": "zoho-s3cret",
+            "PARHELION_ZOHO_CLIENT_ID": "app",
+            "PARHELION_ZOHO_CLIENT_SECRET": "sandbox-secret",
+            "PARHELION_ZOHO_REFRESH_TOKEN": "refresh",
+            "PARHELION_ZOHO_URL": f"{there.url}/zoho",
+            "PARHELION_ZOHO_ACCOUNTS_URL": f"{there.url}/zoho",
+        }
+        now = datetime.now(UTC)
+        channel = zoho_channel_of(read_settings(settings))
+        elsewhere = zoho_channel_of(read_settings(settings | {"PARHELION_ZOHO_API_VERSION": "v99"}))
+        assert channel is not None
+        assert elsewhere is not None
+
+        assert await channel.renew(now) > now + timedelta(days=6)
+        with pytest.raises(NeedsOperator, match="/crm/v99/"):
+            await elsewhere.renew(now)
+        for one in (channel, elsewhere):
+            await one.aclose()
